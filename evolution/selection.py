@@ -1,0 +1,63 @@
+"""From a ranked population to the next one: cull, elite, tournament (SPEC 5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from evolution.errors import InputError
+from evolution.genome import Genome
+from evolution.mutation import MutationSettings, mutate
+
+
+@dataclass(frozen=True)
+class SelectionSettings:
+    """How the next population is made from the ranked one."""
+
+    population_size: int
+    tournament_size: int
+    cull_ratio: float
+    elite_ratio: float
+
+    def __post_init__(self) -> None:
+        if not self.num_kept:
+            raise InputError(f"cull_ratio {self.cull_ratio} leaves no network of {self.population_size}")
+        if self.tournament_size > self.num_kept:
+            raise InputError(
+                f"tournament_size {self.tournament_size} is larger than the {self.num_kept} networks that are left "
+                f"of population_size {self.population_size} after culling (cull_ratio {self.cull_ratio})"
+            )
+
+    @property
+    def num_kept(self) -> int:
+        """Networks that may become parents."""
+        return self.population_size - int(self.population_size * self.cull_ratio)
+
+    @property
+    def num_elite(self) -> int:
+        return min(int(self.population_size * self.elite_ratio), self.population_size)
+
+
+def next_generation(
+    ranked: Sequence[Genome], selection: SelectionSettings, mutation: MutationSettings, rng: np.random.Generator
+) -> list[Genome]:
+    """The next population from the present one, sorted from best to worst.
+
+    The worst are dropped, the best copied, and the rest filled up with children of tournament winners.
+    """
+    elite = list(ranked[: selection.num_elite])
+    num_children = selection.population_size - len(elite)
+    parents = draw_winners(num_children, selection.num_kept, selection.tournament_size, rng)
+    return elite + [mutate(ranked[parent], mutation, rng) for parent in parents.tolist()]
+
+
+def draw_winners(count: int, pool: int, tournament_size: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Ranks (count,) of the winners of tournaments between `tournament_size` distinct networks of the best `pool`.
+
+    Instead of drawing the contestants, the winner is drawn from its distribution: all k contestants of a pool of M have
+    ranks above r with probability C(M - r - 1, k) / C(M, k), a product that falls with r.
+    """
+    r = np.arange(pool - tournament_size + 1)
+    all_above = np.cumprod((pool - tournament_size - r) / (pool - r))
+    return np.searchsorted(-all_above, -rng.random(count), side="left")

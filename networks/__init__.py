@@ -1,0 +1,1 @@
+"""Genomes made to compute. `reference` is what a researcher reads, `compiled` and `population` are what runs."""
