@@ -1,4 +1,4 @@
-"""Fast against reference, pair by pair: the two alternate, so that a busy machine slows both of a pair alike."""
+"""Fast against reference, pair by pair: the two alternate, so that a busy machine slows both alike."""
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
@@ -21,7 +21,7 @@ class Pairs(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of the table. `unit` is what the times are per; without a reference `pairs.reference` is NaN."""
+    """A line of the table. `unit` is what the times are per; without a reference its times are NaN."""
 
     name: str
     size: str
@@ -33,8 +33,8 @@ class Row(NamedTuple):
 def compare(fast: Callable[[], float | None], reference: Callable[[], float | None], rounds: int) -> Pairs:
     """Time both, one after the other, `rounds` times, after a call of `fast` that compiles and warms it.
 
-    A function may return how much work it did (steps, epochs, ...), so that the two may do different amounts; its time
-    is then per unit.
+    A function may return how much work it did (steps, epochs, ...), so that the two may do different
+    amounts; its time is then per unit.
     """
     fast()
     pairs = np.array([(_seconds(reference), _seconds(fast)) for _ in range(rounds)])
