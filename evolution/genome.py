@@ -44,7 +44,9 @@ class Genome:
     weights: FloatArray | None = None  # (E,)
     hidden_activation: int = ACTIVATION_NAMES.index("relu")  # of every hidden neuron of a network with weights
     use_bias: bool = False
-    made_with: Mapping[str, Any] = field(default_factory=dict)  # parameters that its JSON repeats; shared, never changed
+    made_with: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # parameters that its JSON repeats; shared, never changed
 
     @classmethod
     def initial(
@@ -130,9 +132,7 @@ class Genome:
         last = int(self.layers[inputs])
         if (self.layers[:inputs] != 0).any() or (self.layers[inputs + outputs :] == 0).any() or last == 0:
             raise InputError(f"layer 0 must hold the inputs 0..{inputs - 1} and nothing else")
-        if (self.layers[inputs : inputs + outputs] != last).any() or (
-            self.layers[inputs + outputs :] >= last
-        ).any():
+        if (self.layers[inputs : inputs + outputs] != last).any() or (self.layers[inputs + outputs :] >= last).any():
             raise InputError(f"the last layer must hold the outputs {inputs}..{inputs + outputs - 1} and nothing else")
         if len(np.unique(self.layers)) != last + 1:
             raise InputError("a layer without neurons")
@@ -283,10 +283,8 @@ _MADE_WITH: dict[str, type] = {
 
 
 def _made_with(key: str, value: Any) -> Any:
-    if _MADE_WITH[key] is bool:
-        valid = isinstance(value, bool)
-    else:
-        valid = _is_number(value) and 0 <= value <= 1
+    flag = _MADE_WITH[key] is bool
+    valid = isinstance(value, bool) if flag else _is_number(value) and 0 <= value <= 1
     if not valid and value is not None:
         raise InputError(f"{key} is {value!r:.60}")
     return value
@@ -367,5 +365,5 @@ def _weights(value: Any) -> FloatArray:
     return np.array(value, np.float32)
 
 
-def _pair(genome: Genome, mask: npt.NDArray[np.bool_]) -> list[int]:
+def _pair(genome: Genome, mask: Any) -> list[int]:
     return genome.connections[np.argmax(mask)].tolist()

@@ -35,7 +35,8 @@ class MutationSettings:
 def mutate(genome: Genome, settings: MutationSettings, rng: np.random.Generator) -> Genome:
     """A child: `num_mutations` mutations, each drawn by the given probabilities.
 
-    A genome with weights keeps them where `inherit_weights` is true (new connections draw theirs), else all are redrawn.
+    A genome with weights keeps them where `inherit_weights` is true (new connections draw theirs); else all are
+    redrawn.
     """
     for _ in range(settings.num_mutations):
         draw = rng.random() * (settings.p_add_node + settings.p_add_connection + settings.p_change_activation)
@@ -78,7 +79,7 @@ def add_node(genome: Genome, rng: np.random.Generator, connection: int | None = 
 
 
 def add_connection(genome: Genome, rng: np.random.Generator, *, connect_outputs: bool = True) -> Genome:
-    """Connect a source, uniform among the neurons below the output layer, with a target, uniform in the layers above it.
+    """Connect a source, uniform among neurons below the output layer, with a target, uniform in the layers above it.
 
     Pairs are drawn until one is not connected yet. With `connect_outputs` false, sources lie below the last hidden
     layer and targets are hidden neurons. Where no pair is left nothing happens.

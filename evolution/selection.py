@@ -40,7 +40,10 @@ class SelectionSettings:
 
 
 def next_generation(
-    ranked: Sequence[Genome], selection: SelectionSettings, mutation: MutationSettings, rng: np.random.Generator
+    ranked: Sequence[Genome],
+    selection: SelectionSettings,
+    mutation: MutationSettings,
+    rng: np.random.Generator,
 ) -> list[Genome]:
     """The next population from the present one, sorted from best to worst.
 

@@ -14,9 +14,8 @@ from evolution.genome import Genome
 class Fitness:
     """How good each network of a population is: named arrays of shape (N,), float64.
 
-    `objectives` names two of them, both maximised: the first is what champions are chosen by, and paired with 1/complexity;
-    the pair itself is the other objective of the ranking (SPEC 5). Learning tasks add the trained weights, one array
-    (E_i,) a network.
+    `objectives` names two of them, both maximised: the first is what champions are chosen by; the ranking pairs it
+    with 1/complexity or with the second (SPEC 5). Learning tasks add the trained weights, one array (E_i,) a network.
     """
 
     values: Mapping[str, npt.NDArray[np.float64]]

@@ -1,6 +1,7 @@
 """Spreading a population over workers by joblib: processes, or threads where the work releases the GIL."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import joblib
@@ -34,10 +35,7 @@ class Workers:
         if self.num_workers == 1 or len(items) < 2:
             return list(function(items, *shared)) if len(items) else []
         chunks = divide(items, self.num_workers * CHUNKS_PER_WORKER)
-        if threads:
-            parallel = joblib.Parallel(n_jobs=self.num_workers, backend="threading")
-        else:
-            parallel = self._pool()
+        parallel = joblib.Parallel(n_jobs=self.num_workers, backend="threading") if threads else self._pool()
         results = parallel(joblib.delayed(function)(chunk, *shared) for chunk in chunks)
         return [result for chunk in results for result in chunk]
 
@@ -55,4 +53,4 @@ def divide(items: Sequence[Item], count: int) -> list[Sequence[Item]]:
     """At most `count` slices of `items`, in order, whose lengths differ by one at most; none is empty."""
     count = min(count, len(items))
     ends = [len(items) * i // count for i in range(count + 1)]
-    return [items[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [items[start:end] for start, end in pairwise(ends)]
