@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from evolution import checkpoint
 from evolution.checkpoint import Champion, State
-from evolution.errors import InputError
+from evolution.events import EventLog
 from evolution.files import write_atomically
 from evolution.genome import Genome
 from evolution.mutation import MutationSettings, add_node, compact_layers
@@ -55,7 +55,7 @@ class Run(Protocol):
 
     path: Path
     log: logging.Logger
-    writer: Any  # tensorboardX.SummaryWriter
+    writer: EventLog
 
     def file_sizes(self) -> dict[str, int]:
         """Flush log and event files, and give their lengths."""
@@ -94,9 +94,6 @@ def evolve(
     (H, W, 3) and statistics of its graph. On an interruption the last whole generation is checkpointed before the
     KeyboardInterrupt goes on.
     """
-    if state is not None and state.generation >= settings.num_generations:
-        done = state.generation + 1
-        raise InputError(f"{run.path} has done {done} generations; num_generations {settings.num_generations} is less")
     return _Evolution(task, settings, run, portrait).run_from(state)
 
 
@@ -246,7 +243,7 @@ class _Evolution:
         self.run.log.info("generation %d: champion tested: %s", generation, _values(tested))
         if self.portrait is not None:
             image, statistics = self.portrait(_trained(champion.genome, champion.weights))
-            self.run.writer.add_image("champion/network", image, generation, dataformats="HWC")
+            self.run.writer.image("champion/network", image, generation)
             tested = {**tested, **{f"graph_{name}": value for name, value in statistics.items()}}
         return tested
 
@@ -256,8 +253,8 @@ class _Evolution:
         This comes after the last checkpoint, so that a run that is resumed with more generations does not keep it.
         """
         if state.generation % self.settings.test_every:
-            for name, value in self.test(state.generation, state.champion).items():
-                self.run.writer.add_scalar(f"champion/{name}", value, state.generation)
+            tested = self.test(state.generation, state.champion)
+            self.run.writer.scalars({f"champion/{n}": value for n, value in tested.items()}, state.generation)
         if self.settings.log_population:
             write_atomically(self.run.path / "results_summary.csv", results_summary(state.fitness))
         champion = state.champion
@@ -297,8 +294,7 @@ class _Evolution:
             scalars[f"stats/{name}_mean"] = float(np.mean(sizes))
             scalars[f"stats/{name}_std"] = float(np.std(sizes))
         scalars |= {f"times/{name}": seconds for name, seconds in self.times.items()}
-        for tag, value in scalars.items():
-            self.run.writer.add_scalar(tag, value, generation)
+        self.run.writer.scalars(scalars, generation)
         if self.settings.log_population:
             self.record_population(state)
         every = self.settings.save_networks_every
@@ -317,11 +313,11 @@ class _Evolution:
         writer, generation = self.run.writer, state.generation
         accuracies = state.fitness.values["acc"]
         connections = np.array([genome.num_connections for genome in state.population])
-        writer.add_histogram("population/acc", accuracies[np.isfinite(accuracies)], generation)
-        writer.add_histogram("population/connections", connections, generation)
-        for i, (accuracy, count) in enumerate(zip(accuracies, connections, strict=True)):
-            writer.add_scalar(f"population/net{i}_acc", accuracy, generation)
-            writer.add_scalar(f"population/net{i}_connections", count, generation)
+        writer.histogram("population/acc", accuracies[np.isfinite(accuracies)], generation)
+        writer.histogram("population/connections", connections, generation)
+        each = {f"population/net{i}_acc": value for i, value in enumerate(accuracies)}
+        each |= {f"population/net{i}_connections": value for i, value in enumerate(connections)}
+        writer.scalars(each, generation)
 
     def save_population(self, state: State) -> None:
         folder = self.run.path / "networks"

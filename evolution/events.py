@@ -1,0 +1,53 @@
+"""TensorBoard's event files, written synchronously, so that a full disk is an error here and not in a silent thread."""
+
+import socket
+import struct
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy.typing as npt
+from tensorboardX import summary
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.summary_pb2 import Summary
+from tensorboardX.record_writer import masked_crc32c
+
+
+class EventLog:
+    """One event file in `folder`. Every generation is one event that holds all its scalars."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        # TensorBoard reads a folder's files in the order of their names; the time alone is not unique.
+        count = len(list(folder.glob("events*")))
+        name = f"events.out.tfevents.{int(time.time()):010d}.{count:04d}.{socket.gethostname()}"
+        self._file = open(folder / name, "wb")  # noqa: SIM115 - held until close
+        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+
+    def _write(self, event: Event) -> None:
+        content = event.SerializeToString()
+        length = struct.pack("<Q", len(content))
+        checks = [struct.pack("<I", masked_crc32c(part)) for part in (length, content)]
+        self._file.write(length + checks[0] + content + checks[1])  # a TFRecord
+
+    def _add(self, content: Summary, step: int) -> None:
+        self._write(Event(wall_time=time.time(), step=step, summary=content))
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Write scalars by tag."""
+        self._add(Summary(value=[Summary.Value(tag=t, simple_value=float(v)) for t, v in values.items()]), step)
+
+    def histogram(self, tag: str, values: npt.NDArray, step: int) -> None:
+        """Write the distribution of `values` (N,); nothing where there are none."""
+        if len(values):
+            self._add(summary.histogram(tag, values, bins=30), step)
+
+    def image(self, tag: str, image: npt.NDArray, step: int) -> None:
+        """Write an image (H, W, 3), uint8."""
+        self._add(summary.image(tag, image, dataformats="HWC"), step)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()

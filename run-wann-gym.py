@@ -1,0 +1,28 @@
+"""Evolve weight agnostic networks on a Gymnasium environment: only the graph evolves, all weights are one value."""
+
+from envs.gym_task import GymTask
+
+import utils
+from evolution.loop import evolve
+from evolution.workers import Workers
+
+
+def main(params: utils.Params) -> None:
+    settings = utils.evolution_settings(params)
+    workers = Workers(params.num_workers, params.backend)
+    task = GymTask(
+        params.env_name,
+        num_trials=params.num_trials,
+        take_argmax_action=params.take_argmax_action,
+        workers=workers,
+        evaluator=params.evaluator,
+        max_episode_steps=params.max_episode_steps,
+        on_env_error=params.on_env_error,
+    )
+    utils.check_sizes(params, task)
+    with utils.open_run(params) as (run, state):
+        evolve(task, settings, run, state)
+
+
+if __name__ == "__main__":
+    utils.run_script("run-wann-gym", main, __doc__)
