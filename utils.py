@@ -178,7 +178,7 @@ _DECLARED: dict[str, list[Parameter]] = {
                   (CLASSIFICATION, *LEARNING)),
         Parameter("env_name", str, REQUIRED, "id of a Gymnasium environment, or CartPoleSwingUp", (GYM,)),
         Parameter("max_episode_steps", int, None, "longest episode; else the environment's own limit", (GYM,), low=1),
-        Parameter("on_env_error", str, "stop", "where the environment fails, the run stops or the network is ranked last",
+        Parameter("on_env_error", str, "stop", "if the environment fails: end the run, or rank the network last",
                   (GYM,), choices=("stop", "rank_last")),
     ],
     "computation": [
@@ -393,8 +393,9 @@ def show(value: Any) -> str:
     """A value from outside, short enough for an error line."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = short.maxlong = 60
+    short.maxlevel = 2
     try:
-        return short.repr(value)
+        return short.repr(value)[:300]
     except ValueError:  # Python does not print integers of thousands of digits
         return "a number of thousands of digits"
 
@@ -459,6 +460,7 @@ def provenance(params: Params) -> dict[str, Any]:
 # ---- the run folder -------------------------------------------------------------------------------------------------
 
 LOG = logging.getLogger("neuroevolution")
+LOG.setLevel(logging.INFO)
 EVENTS = "tensorboard_summary"
 MADE_BY_RUNS = (
     EVENTS, "networks", "champion_network.json", "network.json", "results_summary.csv", checkpoint.NAME,
@@ -591,7 +593,7 @@ def _overwrite(path: Path, params: Params) -> Run:
 # ---- running a script -----------------------------------------------------------------------------------------------
 
 _FORMAT = logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S")
-OURS = ("neuroevolution", "evolution", "networks", "envs", "learning", "analysis")
+OURS = ("evolution", "networks", "envs", "learning", "analysis")
 
 
 class _Console(logging.Handler):

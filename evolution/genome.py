@@ -25,6 +25,7 @@ ACTIVATION_NAMES = (
 LINEAR = ACTIVATION_NAMES.index("linear")
 
 FORMAT_VERSION = 1
+LARGEST = float(np.finfo(np.float32).max)  # a weight can be
 WEIGHT_STD = 0.1  # of a freshly drawn weight, N(0, 0.1^2)
 
 
@@ -360,7 +361,7 @@ def _weights(value: Any) -> FloatArray:
     if not isinstance(value, list):
         raise InputError(f"weights must be a list of numbers, not {_kind(value)}")
     for i, w in enumerate(value):
-        if not _is_number(w) or not abs(w) <= np.finfo(np.float32).max:
+        if not _is_number(w) or not abs(w) <= LARGEST:
             raise InputError(f"weight {i} is {w!r:.60}, not a finite 32-bit number")
     return np.array(value, np.float32)
 

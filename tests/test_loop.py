@@ -1,0 +1,223 @@
+"""The loop on a made task: reproducible, resumable, and what it does with champions."""
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from evolution import checkpoint
+from evolution.events import EventLog
+from evolution.genome import Genome
+from evolution.loop import EvolutionSettings, Purpose, evolve, generator
+from evolution.mutation import MutationSettings
+from evolution.selection import SelectionSettings
+from evolution.task import Fitness, Task
+
+
+class Sparse(Task):
+    """Few neurons and many connections are good; noise by the generator that is handed in."""
+
+    num_inputs, num_outputs = 4, 2
+
+    def __init__(self, confirmed=None, broken=()):
+        self.confirmed, self.broken, self.confirmations = confirmed, broken, 0
+
+    def evaluate(self, population, rng):
+        reward = np.array([g.num_connections - 2.0 * g.num_hidden for g in population]) + rng.normal(
+            size=len(population)
+        )
+        reward[list(self.broken)] = [np.nan, np.inf, -np.inf][: len(self.broken)]
+        return Fitness({"mean_reward": reward, "max_reward": reward + 1}, ("mean_reward", "max_reward"))
+
+    def confirm(self, genome, rng):
+        self.confirmations += 1
+        return {} if self.confirmed is None else {"mean_reward": self.confirmed[self.confirmations - 1]}
+
+    def test(self, genome, rng):
+        return {"test_mean_reward": float(rng.normal())}
+
+
+class Learning(Sparse):
+    """Training adds 1 to each weight."""
+
+    def evaluate(self, population, rng):
+        reward = np.array([g.weights.sum() for g in population], np.float64)
+        values = {"reward": reward, "acc": np.clip(reward, 0, 1)}
+        return Fitness(values, ("reward", "reward"), [g.weights + np.float32(1) for g in population])
+
+    def evaluate_untrained(self, population, rng):
+        return replace(self.evaluate(population, rng), weights=None)
+
+
+class Folder:
+    """A run's folder without a script around it."""
+
+    def __init__(self, path: Path):
+        path.mkdir(exist_ok=True)
+        self.path, self.log = path, logging.getLogger("neuroevolution.test")
+        self.writer = EventLog(path / "tensorboard_summary")
+
+    def file_sizes(self):
+        self.writer.flush()
+        return {}
+
+
+def settings(**changes):
+    defaults = EvolutionSettings(
+        seed=1,
+        num_generations=6,
+        p_initial_connection_enabled=0.5,
+        p_complexity_objective=0.5,
+        test_every=2,
+        selection=SelectionSettings(20, 4, 0.2, 0.2),
+        mutation=MutationSettings(0.25, 0.25, 0.5),
+    )
+    return replace(defaults, **changes)
+
+
+def learning_settings(**changes):
+    mutation = MutationSettings(0.5, 0.5, connect_outputs=False, compact=True)
+    return settings(with_weights=True, p_add_node_at_start=0.5, log_population=True, mutation=mutation, **changes)
+
+
+def scalars(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """Every scalar of a run by tag, the times aside."""
+    events = EventAccumulator(str(path / "tensorboard_summary"), size_guidance={"scalars": 0})
+    events.Reload()
+    return {
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+        if not tag.startswith("times/")
+    }
+
+
+def test_the_same_seed_gives_the_same_run_and_another_one_another(tmp_path):
+    a = evolve(Sparse(), settings(), Folder(tmp_path / "a"))
+    b = evolve(Sparse(), settings(), Folder(tmp_path / "b"))
+    assert a.population == b.population
+    champions = [(tmp_path / name / "champion_network.json").read_bytes() for name in "ab"]
+    assert champions[0] == champions[1]
+    assert scalars(tmp_path / "a") == scalars(tmp_path / "b")
+    assert evolve(Sparse(), settings(seed=2), Folder(tmp_path / "c")).population != a.population
+
+
+@pytest.mark.parametrize(("task", "make"), [(Sparse, settings), (Learning, learning_settings)])
+def test_going_on_from_a_checkpoint_ends_where_the_whole_run_does(tmp_path, task, make):
+    whole = evolve(task(), make(), Folder(tmp_path / "whole"))
+    evolve(task(), make(num_generations=3), Folder(tmp_path / "part"))
+    state, damaged = checkpoint.load(tmp_path / "part")
+    assert state is not None
+    assert (state.generation, damaged) == (2, [])
+    resumed = evolve(task(), make(), Folder(tmp_path / "part"), state)
+    assert resumed.population == whole.population
+    assert resumed.champion.genome == whole.champion.genome
+    assert resumed.champion.values == whole.champion.values
+    assert (tmp_path / "part/champion_network.json").read_bytes() == (
+        tmp_path / "whole/champion_network.json"
+    ).read_bytes()
+
+
+def test_a_champion_must_stay_better_when_confirmed(tmp_path):
+    # The first is taken as it comes (5); of the next ones only 7 is above the champion's confirmed 5.
+    task = Sparse(confirmed=[5.0, 4.0, 5.0, 7.0, *[0.0] * 20])
+    end = evolve(task, settings(num_generations=12), Folder(tmp_path / "run"))
+    assert end.champion.values["mean_reward"] == 7.0
+    assert task.confirmations >= 4
+    saved = json.loads((tmp_path / "run/champion_network.json").read_text())
+    assert saved["provenance"]["fitness"]["mean_reward"] == 7.0
+    assert Genome.load(tmp_path / "run/champion_network.json") == end.champion.genome
+
+
+def test_only_a_network_above_the_champion_is_confirmed(tmp_path):
+    task = Sparse(confirmed=[1000.0] * 20)
+    evolve(task, settings(), Folder(tmp_path / "run"))
+    assert task.confirmations == 1
+
+
+def test_rewards_that_are_not_finite_are_counted_and_never_win(tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "neuroevolution"):
+        end = evolve(Sparse(broken=(0, 1, 2)), settings(), Folder(tmp_path / "run"))
+    assert "generation 3: 3 of 20 networks have a reward that is not finite" in caplog.text
+    assert np.isfinite(end.champion.values["mean_reward"])
+    values = [v for series in scalars(tmp_path / "run").values() for _, v in series]
+    assert np.isfinite(values).all()
+
+
+def test_a_generation_without_any_finite_reward_goes_on(tmp_path):
+    class Hopeless(Sparse):
+        def evaluate(self, population, rng):
+            nan = np.full(len(population), np.nan)
+            return Fitness({"mean_reward": nan, "max_reward": nan}, ("mean_reward", "max_reward"))
+
+    end = evolve(Hopeless(), settings(), Folder(tmp_path / "run"))
+    assert end.champion is None
+    assert end.generation == 5
+
+
+def test_tags_steps_and_tests_of_the_champion(tmp_path):
+    evolve(Sparse(), settings(), Folder(tmp_path / "run"))
+    tags = scalars(tmp_path / "run")
+    for tag in ("best/mean_reward", "best/max_reward", "champion/mean_reward", "champion/connections"):
+        assert [step for step, _ in tags[tag]] == list(range(6))
+    assert {f"stats/{x}_{y}" for x in ("connections", "neurons", "layers") for y in ("mean", "std")} <= set(tags)
+    # every second generation, and once more at the end, which was none of them
+    assert [step for step, _ in tags["champion/test_mean_reward"]] == [0, 2, 4, 5]
+
+
+def test_learning_tasks_start_with_the_best_untrained_network_and_keep_trained_weights(tmp_path):
+    run = Folder(tmp_path / "run")
+    end = evolve(Learning(), learning_settings(save_networks_every=2), run)
+    first = [Genome.load(tmp_path / f"run/networks/generation0-net{i}.json") for i in range(20)]
+    share = sum(g.num_hidden for g in first) / sum(g.num_connections - g.num_hidden for g in first)
+    assert 0.3 < share < 0.7  # the round of add node split about half of the connections
+    assert len(list((tmp_path / "run/networks").iterdir())) == 60
+    saved = Genome.load(tmp_path / "run/champion_network.json")
+    champion = end.champion
+    np.testing.assert_array_equal(saved.weights, champion.weights)
+    if champion.generation:  # as training left them; the genome keeps its own
+        np.testing.assert_array_equal(saved.weights, champion.genome.weights + np.float32(1))
+    tags = scalars(tmp_path / "run")
+    assert {"best/reward", "best/acc", "population/net19_acc", "population/net0_connections"} <= set(tags)
+    header, numbers = (tmp_path / "run/results_summary.csv").read_text().splitlines()
+    row = dict(zip(header.split(","), map(float, numbers.split(",")), strict=True))
+    assert row["mean_reward"] == pytest.approx(end.fitness.values["reward"].mean())
+    assert row["best_acc"] == end.fitness.values["acc"][np.argmax(end.fitness.reward)]
+
+
+def test_children_inherit_the_trained_weights(tmp_path):
+    mutation = MutationSettings(0.0, 1.0, inherit_weights=True, connect_outputs=False, compact=True)
+    run = settings(num_generations=4, with_weights=True, mutation=mutation)
+    end = evolve(Learning(), run, Folder(tmp_path / "run"))
+    # Without hidden neurons add connection does nothing, so every network has been trained three times: N(0, 0.1) + 3.
+    weights = np.concatenate([g.weights for g in end.population])
+    assert ((weights > 2.5) & (weights < 3.5)).all()
+
+
+def test_generators_differ_by_seed_generation_and_purpose():
+    keys = [(s, g, p) for s in (0, 1) for g in (0, 1) for p in Purpose]
+    draws = {generator(*key).random() for key in keys}
+    assert len(draws) == len(keys)
+    assert generator(0, 1, Purpose.TEST).random() == generator(0, 1, Purpose.TEST).random()
+
+
+def test_an_interruption_leaves_the_last_whole_generation(tmp_path):
+    class Interrupted(Sparse):
+        def evaluate(self, population, rng):
+            if self.confirmations == 99:
+                raise KeyboardInterrupt
+            return super().evaluate(population, rng)
+
+        def test(self, genome, rng):
+            self.confirmations = 99  # the next evaluation is interrupted
+            return {}
+
+    whole = evolve(Sparse(), settings(), Folder(tmp_path / "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        evolve(Interrupted(), settings(checkpoint_period=1e9), Folder(tmp_path / "run"))
+    state, _ = checkpoint.load(tmp_path / "run")
+    assert state.generation == 0
+    assert evolve(Sparse(), settings(), Folder(tmp_path / "run"), state).population == whole.population

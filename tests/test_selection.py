@@ -1,0 +1,43 @@
+"""Cull, elite, tournament."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from genomes import WANN_MUTATIONS, evolved
+
+from evolution.errors import InputError
+from evolution.selection import SelectionSettings, draw_winners, next_generation
+
+
+def test_winners_are_the_best_of_distinct_contestants():
+    """Against all tournaments of 3 among 7, counted out."""
+    counted = np.bincount([min(contest) for contest in combinations(range(7), 3)], minlength=7)
+    drawn = np.bincount(draw_winners(70_000, 7, 3, np.random.default_rng(0)), minlength=7)
+    np.testing.assert_allclose(drawn / 70_000, counted / 35, atol=0.01)
+    assert not drawn[5:].any()  # the two worst never win: there are always two others
+
+
+@pytest.mark.parametrize(("pool", "size"), [(1, 1), (5, 5), (768, 64), (5, 1)])
+def test_winners_stay_inside_the_pool(pool, size):
+    winners = draw_winners(5000, pool, size, np.random.default_rng(1))
+    assert winners.min() >= 0
+    assert winners.max() <= pool - size
+    if size == 1:
+        assert set(winners.tolist()) == set(range(pool))
+
+
+def test_next_generation_by_hand():
+    ranked = [evolved(seed, mutations=5) for seed in range(10)]
+    settings = SelectionSettings(population_size=10, tournament_size=2, cull_ratio=0.25, elite_ratio=0.35)
+    children = next_generation(ranked, settings, WANN_MUTATIONS, np.random.default_rng(0))
+    assert len(children) == 10
+    assert settings.num_kept == 8  # int(2.5) are dropped
+    assert all(a is b for a, b in zip(children[:3], ranked[:3], strict=True))  # int(3.5) are copied
+    assert not any(child is parent for child in children[3:] for parent in ranked[8:])
+
+
+def test_a_tournament_larger_than_the_pool_is_an_error():
+    SelectionSettings(10, 8, 0.2, 0.2)
+    with pytest.raises(InputError, match="tournament_size 9 is larger than the 8"):
+        SelectionSettings(10, 9, 0.2, 0.2)
