@@ -79,10 +79,10 @@ class Parameter:
         kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[self.type]
         if self.type in (int, float):
             bounds = [
-                f"at least {self.low:g}" if self.low is not None else "",
-                f"above {self.above:g}" if self.above is not None else "",
-                f"at most {self.high:g}" if self.high is not None and self.high < LARGE else "",
-                f"below {self.below:g}" if self.below is not None else "",
+                f"at least {self.low}" if self.low is not None else "",
+                f"above {self.above}" if self.above is not None else "",
+                f"at most {self.high}" if self.high is not None and self.high < LARGE else "",
+                f"below {self.below}" if self.below is not None else "",
             ]
             kind = ", ".join([kind, *filter(None, bounds)])
         return kind
@@ -155,7 +155,7 @@ _DECLARED: dict[str, list[Parameter]] = {
     ],
     "training": [
         Parameter("learning_rule", str, "backprop", "how weights learn", LEARNING, choices=LEARNING_RULES),
-        Parameter("lr", float, 0.01, "learning rate", LEARNING, above=0, high=1e6),
+        Parameter("lr", float, 0.01, "learning rate", LEARNING, above=0, high=10**6),
         Parameter("num_epochs", int, _by_kind(5, 5, 100), "epochs of training", LEARNING, low=1),
         Parameter("num_epochs_long", int, 10, "epochs of training before a champion's test", (WLNN,), low=1),
         Parameter("optimizer", str, "adam", "optimiser", LEARNING, choices=("sgd", "adam", "adadelta")),
@@ -193,6 +193,7 @@ _DECLARED: dict[str, list[Parameter]] = {
         Parameter("use_torch", bool, False, "compute with torch", (CLASSIFICATION,)),
         Parameter("seed", int, None, "decides the run; drawn and recorded where it is not given", low=0),
         Parameter("checkpoint_period", float, 60.0, "seconds between checkpoints", EVOLUTION, low=0),
+        Parameter("max_minutes", float, None, "minutes after which the run stops, to be resumed", EVOLUTION, above=0),
     ],
     "miscellaneous": [
         Parameter("save_networks_every", int, 100, "generations between writings of all networks", (WLNN,), low=1),
@@ -203,8 +204,12 @@ _DECLARED: dict[str, list[Parameter]] = {
 }
 # fmt: on
 PARAMETERS = {parameter.name: parameter for group in _DECLARED.values() for parameter in group}
-OF_THE_FOLDER = ("out_dir", "overwrite_output", "resume")  # not part of the experiment, so not in params.yaml
-CHANGEABLE = ("num_generations", "num_workers", "backend", "scheduler_address", "checkpoint_period")  # on resume
+# About one start of the program, not about the experiment: not in params.yaml.
+OF_THE_START = ("out_dir", "overwrite_output", "resume", "max_minutes")
+# What may differ when a run is resumed: nothing that changes a result.
+CHANGEABLE = (
+    "num_generations", "num_workers", "backend", "scheduler_address", "checkpoint_period", "max_minutes",
+)  # fmt: skip
 PARAMS_FILE = "params.yaml"
 
 
@@ -220,7 +225,7 @@ class Params(argparse.Namespace):
     def as_dict(self) -> dict[str, Any]:
         """What params.yaml records: the script and every parameter that belongs to the experiment."""
         return {"script": self.script} | {
-            p.name: getattr(self, p.name) for p in used_by(self.script) if p.name not in OF_THE_FOLDER
+            p.name: getattr(self, p.name) for p in used_by(self.script) if p.name not in OF_THE_START
         }
 
 
@@ -443,6 +448,7 @@ def evolution_settings(params: Params) -> EvolutionSettings:
         log_population=learns,
         save_networks_every=params.save_networks_every if learns else 0,
         checkpoint_period=params.checkpoint_period,
+        max_minutes=params.max_minutes,
         provenance=provenance(params),
     )
 

@@ -47,6 +47,7 @@ class EvolutionSettings:
     log_population: bool = False  # histograms and values of each network, and a summary of the last population
     save_networks_every: int = 0  # generations between the writings of the whole population; 0 for never
     checkpoint_period: float = 60.0  # seconds
+    max_minutes: float | None = None  # ends the run after the generation in which they are over
     provenance: Mapping[str, Any] = field(default_factory=dict)  # what a saved network says of its origin
 
 
@@ -108,6 +109,8 @@ class _Evolution:
         settings = self.settings
         first = 0 if state is None else state.generation + 1
         saved, saved_at = state, -np.inf
+        minutes = np.inf if settings.max_minutes is None else settings.max_minutes
+        deadline = time.monotonic() + 60 * minutes
         # disable=None: silent where the output is not a terminal
         bar = tqdm(total=settings.num_generations, initial=first, unit="gen", disable=None, dynamic_ncols=True)
         try:
@@ -119,6 +122,8 @@ class _Evolution:
                         saved, saved_at = state, time.monotonic()
                     bar.set_postfix_str(_summary(state))
                     bar.update()
+                    if time.monotonic() > deadline:
+                        break
             assert state is not None
             if saved is not state:
                 checkpoint.save(state, self.run.path)
