@@ -38,6 +38,7 @@ from evolution.loop import EvolutionSettings
 from evolution.mutation import MutationSettings
 from evolution.selection import SelectionSettings
 from evolution.task import Task
+from learning import LEARNING_RULES
 
 # ---- parameters -----------------------------------------------------------------------------------------------------
 
@@ -50,7 +51,6 @@ ALL = (*EVOLUTION, TRAINING)
 
 LARGE = 10**9  # more of anything is a slip of the keyboard
 REQUIRED = object()
-LEARNING_RULES = ("backprop", "feedback_alignment", "hebbian", "last_layer", "direct_feedback_alignment")
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ _DECLARED: dict[str, list[Parameter]] = {
         Parameter("test_every", int, 20, "generations between tests of the champion", EVOLUTION, low=1),
     ],
     "training": [
-        Parameter("learning_rule", str, "backprop", "how weights learn", LEARNING, choices=LEARNING_RULES),
+        Parameter("learning_rule", str, "backprop", "how weights learn", LEARNING, choices=tuple(LEARNING_RULES)),
         Parameter("lr", float, 0.01, "learning rate", LEARNING, above=0, high=10**6),
         Parameter("num_epochs", int, _by_kind(5, 5, 100), "epochs of training", LEARNING, low=1),
         Parameter("num_epochs_long", int, 10, "epochs of training before a champion's test", (WLNN,), low=1),

@@ -1,0 +1,1 @@
+"""The published experiments, run again: one script each, and what they share in `common`."""
