@@ -60,7 +60,7 @@ class Trainer:
         if optimizer not in OPTIMIZERS:
             raise InputError(f"unknown optimizer {optimizer!r:.60}; known are {', '.join(OPTIMIZERS)}")
         self.network = Network(genome).to(device)
-        self.rule = rule(self.network, None if feedback is None else _tensor(feedback, device))
+        self.rule = rule(self.network, None if feedback is None else to_tensor(feedback, device))
         self.lr = lr
         self.optimizer = OPTIMIZERS[optimizer]([layer.weights for layer in self.rule.optimized_layers()], lr=lr)
 
@@ -86,9 +86,9 @@ class Trainer:
         Gives the losses and accuracies (batches,) of the batches, each before its update.
         """
         device = self.network.hidden.device
-        images, labels = _tensor(images, device), _tensor(labels, device)
+        images, labels = to_tensor(images, device), to_tensor(labels, device)
         count = len(order) // batch_size
-        batches = _tensor(np.asarray(order, np.int64), device)[: count * batch_size].view(count, batch_size)
+        batches = to_tensor(np.asarray(order, np.int64), device)[: count * batch_size].view(count, batch_size)
         steps = [self.step(images[batch], labels[batch]) for batch in batches]
         losses, accuracies = (torch.stack(values).cpu().numpy() for values in zip(*steps, strict=True))
         return losses, accuracies
@@ -138,7 +138,7 @@ def train(
         feedback=feedback,
         device=device,
     )
-    images, labels = _tensor(images, device), _tensor(labels, device)
+    images, labels = to_tensor(images, device), to_tensor(labels, device)
     epochs = [trainer.epoch(images, labels, permutation, batch_size) for permutation in order]
     losses, accuracies = (np.stack(values) for values in zip(*epochs, strict=True))
     return Training(trainer.weights, losses, accuracies)
@@ -153,7 +153,7 @@ def test(
 ) -> tuple[float, float]:
     """Mean cross-entropy and accuracy over all images. Batches limit the memory; a partial one counts by its size."""
     network = Network(genome).to(device)
-    images, labels = _tensor(images, device), _tensor(labels, device)
+    images, labels = to_tensor(images, device), to_tensor(labels, device)
     loss = correct = 0.0
     with torch.no_grad():
         for batch, truth in zip(images.split(batch_size), labels.split(batch_size), strict=True):
@@ -167,7 +167,7 @@ def forward(genome: Genome, images: Images) -> FloatArray:
     """Outputs (B, O), float32, for images (B, observed) with the genome's weights."""
     network = Network(genome)
     with torch.no_grad():
-        return network.outputs(network(_tensor(images, "cpu"))).numpy()
+        return network.outputs(network(to_tensor(images, "cpu"))).numpy()
 
 
 def connection_gradients(
@@ -179,7 +179,7 @@ def connection_gradients(
     feedback alignment, whose row h belongs to the hidden neuron I+O+h.
     """
     trainer = Trainer(genome, learning_rule=learning_rule, feedback=feedback)
-    trainer.set_gradients(_tensor(images, "cpu"), _tensor(labels, "cpu"))
+    trainer.set_gradients(to_tensor(images, "cpu"), to_tensor(labels, "cpu"))
     weights = [layer.weights for layer in trainer.network.layers]
     return trainer.network.by_connection([torch.zeros_like(w) if w.grad is None else w.grad for w in weights])
 
@@ -196,7 +196,7 @@ def connection_updates(
     """The weight changes (E,) of one update, from a fresh optimiser, in the order of the genome's connections."""
     trainer = Trainer(genome, learning_rule=learning_rule, optimizer=optimizer, lr=lr, feedback=feedback)
     before = trainer.weights
-    trainer.step(_tensor(images, "cpu"), _tensor(labels, "cpu"))
+    trainer.step(to_tensor(images, "cpu"), to_tensor(labels, "cpu"))
     return trainer.weights - before
 
 
@@ -232,7 +232,7 @@ def _given(rng: np.random.Generator | None, what: str) -> np.random.Generator:
     return rng
 
 
-def _tensor(array: npt.NDArray | Tensor, device: Device) -> Tensor:
+def to_tensor(array: npt.NDArray | Tensor, device: Device) -> Tensor:
     """The same numbers on the device; on the CPU the same memory."""
     with warnings.catch_warnings():
         # Workers share the data set as a read-only memory map, which torch would warn of; nothing here writes to it.
