@@ -1,8 +1,10 @@
 """Evolve weight agnostic networks that tell images of digits apart, with no training at all."""
 
+from envs.classification_task import ClassificationTask
+
 import utils
 from envs import datasets
-from envs.classification_task import ClassificationTask
+from evolution import checkpoint
 from evolution.loop import evolve
 from evolution.workers import Workers
 
@@ -17,8 +19,8 @@ def main(params: utils.Params) -> None:
         use_torch=params.use_torch,
         use_cuda=params.use_cuda,
     )
-    utils.check_sizes(params, task)
-    with utils.open_run(params) as (run, state):
+    utils.check_sizes(params, task.num_inputs, task.num_outputs)
+    with utils.open_run(params, checkpoint.from_bytes) as (run, state):
         evolve(task, settings, run, state, utils.portrait)
 
 

@@ -3,6 +3,7 @@
 from envs.gym_task import GymTask
 
 import utils
+from evolution import checkpoint
 from evolution.loop import evolve
 from evolution.workers import Workers
 
@@ -19,8 +20,8 @@ def main(params: utils.Params) -> None:
         max_episode_steps=params.max_episode_steps,
         on_env_error=params.on_env_error,
     )
-    utils.check_sizes(params, task)
-    with utils.open_run(params) as (run, state):
+    utils.check_sizes(params, task.num_inputs, task.num_outputs)
+    with utils.open_run(params, checkpoint.from_bytes) as (run, state):
         evolve(task, settings, run, state)
 
 

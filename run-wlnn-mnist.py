@@ -2,6 +2,7 @@
 
 import utils
 from envs import datasets
+from evolution import checkpoint
 from evolution.loop import evolve
 from evolution.workers import Workers
 from learning.task import LearningTask
@@ -24,8 +25,8 @@ def main(params: utils.Params) -> None:
         evaluator=params.evaluator,
         use_cuda=params.use_cuda,
     )
-    utils.check_sizes(params, task)
-    with utils.open_run(params) as (run, state):
+    utils.check_sizes(params, task.num_inputs, task.num_outputs)
+    with utils.open_run(params, checkpoint.from_bytes) as (run, state):
         evolve(task, settings, run, state, utils.portrait)
 
 

@@ -25,19 +25,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import yaml
 
 from evolution import checkpoint
-from evolution.checkpoint import State
 from evolution.errors import InputError, RunError
 from evolution.events import EventLog
 from evolution.files import write_atomically
 from evolution.loop import EvolutionSettings
 from evolution.mutation import MutationSettings
 from evolution.selection import SelectionSettings
-from evolution.task import Task
 from learning import LEARNING_RULES
 
 # ---- parameters -----------------------------------------------------------------------------------------------------
@@ -182,24 +180,24 @@ _DECLARED: dict[str, list[Parameter]] = {
                   (GYM,), choices=("stop", "rank_last")),
     ],
     "computation": [
-        Parameter("num_workers", int, 1, "processes or threads that evaluate", low=1, high=4096),
-        Parameter("backend", str, "loky", "what carries the workers that are processes",
+        Parameter("num_workers", int, 1, "processes or threads that evaluate", EVOLUTION, low=1, high=4096),
+        Parameter("backend", str, "loky", "what carries the workers that are processes", EVOLUTION,
                   choices=("loky", "threading", "dask")),
-        Parameter("scheduler_address", str, None, "address of a Dask scheduler (tcp://host:port)"),
+        Parameter("scheduler_address", str, None, "address of a Dask scheduler (tcp://host:port)", EVOLUTION),
         Parameter("evaluator", str, "auto", "compiled kernels, readable reference, or compiled where it applies",
-                  choices=("auto", "reference", "compiled")),
+                  EVOLUTION, choices=("auto", "reference", "compiled")),
         Parameter("take_argmax_action", bool, True, "the action is the index of the largest output", (GYM,)),
         Parameter("use_cuda", bool, False, "compute on a GPU, with torch", (CLASSIFICATION, *LEARNING)),
         Parameter("use_torch", bool, False, "compute with torch", (CLASSIFICATION,)),
         Parameter("seed", int, None, "decides the run; drawn and recorded where it is not given", low=0),
-        Parameter("checkpoint_period", float, 60.0, "seconds between checkpoints", EVOLUTION, low=0),
+        Parameter("checkpoint_period", float, 60.0, "seconds between checkpoints", low=0),
         Parameter("max_minutes", float, None, "minutes after which the run stops, to be resumed", EVOLUTION, above=0),
     ],
     "miscellaneous": [
         Parameter("save_networks_every", int, 100, "generations between writings of all networks", (WLNN,), low=1),
         Parameter("out_dir", str, None, "folder for the results; else out/<date and time>"),
         Parameter("overwrite_output", bool, False, "replace the run that is in out_dir"),
-        Parameter("resume", str, None, "folder of a run to go on with", EVOLUTION),
+        Parameter("resume", str, None, "folder of a run to go on with"),
     ],
 }
 # fmt: on
@@ -208,7 +206,7 @@ PARAMETERS = {parameter.name: parameter for group in _DECLARED.values() for para
 OF_THE_START = ("out_dir", "overwrite_output", "resume", "max_minutes")
 # What may differ when a run is resumed: nothing that changes a result.
 CHANGEABLE = (
-    "num_generations", "num_workers", "backend", "scheduler_address", "checkpoint_period", "max_minutes",
+    "num_generations", "num_epochs", "num_workers", "backend", "scheduler_address", "checkpoint_period", "max_minutes",
 )  # fmt: skip
 PARAMS_FILE = "params.yaml"
 
@@ -243,12 +241,15 @@ def read_params(script: str, description: str, arguments: Sequence[str]) -> Para
     file = given.pop("params_file", None)
     resume = given.get("resume")
     if resume is not None:
+        changeable = [
+            name for name in CHANGEABLE if name != ("num_epochs" if script in EVOLUTION else "num_generations")
+        ]
         if file is not None:
             raise InputError(f"--resume {resume} takes its parameters from that folder, not from {file}")
-        fixed = [name for name in given if name not in (*CHANGEABLE, "resume")]
+        fixed = [name for name in given if name not in (*changeable, "resume")]
         if fixed:
             raise InputError(
-                f"--resume: {', '.join(fixed)} cannot be changed in a run that has begun; {', '.join(CHANGEABLE)} can"
+                f"--resume: {', '.join(fixed)} cannot be changed in a run that has begun; {', '.join(changeable)} can"
             )
         file = str(Path(resume) / PARAMS_FILE)
         if not Path(file).is_file():
@@ -262,7 +263,7 @@ def read_params(script: str, description: str, arguments: Sequence[str]) -> Para
     params = Params(script=script, **{p.name: values[p.name] for p in used_by(script)})
     if params.seed is None:
         params.seed = secrets.randbelow(2**31)
-    if params.backend == "dask" and params.scheduler_address is None:
+    if getattr(params, "backend", None) == "dask" and params.scheduler_address is None:
         raise InputError("backend dask needs scheduler_address, the address of its scheduler (tcp://host:port)")
     return params
 
@@ -412,10 +413,10 @@ def _one_line(error: BaseException) -> str:
 # ---- from parameters to settings ------------------------------------------------------------------------------------
 
 
-def check_sizes(params: Params, task: Task) -> None:
-    """Raise InputError where `num_inputs` or `num_outputs` are given and are not the task's."""
-    for name in ("num_inputs", "num_outputs"):
-        given, known = getattr(params, name), getattr(task, name)
+def check_sizes(params: Params, num_inputs: int, num_outputs: int) -> None:
+    """Raise InputError where `num_inputs` or `num_outputs` are given as parameters and are not the task's."""
+    for name, known in (("num_inputs", num_inputs), ("num_outputs", num_outputs)):
+        given = getattr(params, name)
         if given is not None and given != known:
             what = getattr(params, "env_name", None) or params.dataset
             raise InputError(f"{name} is {given}, but {what} has {known}")
@@ -469,7 +470,7 @@ LOG = logging.getLogger("neuroevolution")
 LOG.setLevel(logging.INFO)
 EVENTS = "tensorboard_summary"
 MADE_BY_RUNS = (
-    EVENTS, "networks", "champion_network.json", "network.json", "results_summary.csv", checkpoint.NAME,
+    EVENTS, "networks", "champion_network.json", "trained_network.json", "results_summary.csv", checkpoint.NAME,
     checkpoint.PREVIOUS_NAME, ".lock",
 )  # fmt: skip
 
@@ -521,33 +522,53 @@ class Run:
         self._lock.close()
 
 
+class Resumable(Protocol):
+    """A state that a run can go on from."""
+
+    file_sizes: Mapping[str, int]
+
+    @property
+    def progress(self) -> int:
+        """Generations, or epochs, that are done."""
+
+
+Resumed = TypeVar("Resumed", bound=Resumable)
+
+
 @contextlib.contextmanager
-def open_run(params: Params) -> Iterator[tuple[Run, State | None]]:
+def open_run(params: Params, read: Callable[[bytes], Resumed]) -> Iterator[tuple[Run, Resumed | None]]:
     """The run's folder, made or taken up again, and the state to go on from (None at the beginning).
 
-    Raises InputError where the folder exists or cannot be written, is in use, or has no whole checkpoint left.
+    `read` makes the state of a checkpoint file. Raises InputError where the folder exists or cannot be written, is in
+    use, or has no whole checkpoint left.
     """
-    resume = getattr(params, "resume", None)
-    run = _create(params) if resume is None else Run(Path(resume), params)
+    run = _create(params) if params.resume is None else Run(Path(params.resume), params)
     params.folder = run.path
     try:
-        state = None
-        if resume is not None:
-            state, damaged = checkpoint.load(run.path)
-            if state is not None and params.num_generations <= state.generation:
-                raise InputError(f"num_generations is {params.num_generations}, but {state.generation + 1} are done")
-            run.open({} if state is None else state.file_sizes)
-            for line in damaged:
-                run.log.warning("%s; going on from the previous checkpoint", line)
-            done = "the beginning" if state is None else f"generation {state.generation}"
-            run.log.info("resumed after %s", done)
-            write_atomically(run.path / PARAMS_FILE, yaml_text(params))
-        else:
+        if params.resume is None:
+            state = None
             run.open()
+        else:
+            state = _take_up(run, params, read)
         run.log.info("%s, seed %d, in %s", params.script, params.seed, run.path)
         yield run, state
     finally:
         run.close()
+
+
+def _take_up(run: Run, params: Params, read: Callable[[bytes], Resumed]) -> Resumed | None:
+    """Read the checkpoint, cut off what came after it, and say so in the log."""
+    unit = "num_epochs" if params.script == TRAINING else "num_generations"
+    asked = getattr(params, unit)
+    state, damaged = checkpoint.load(run.path, read)
+    if state is not None and asked < state.progress:
+        raise InputError(f"{unit} is {asked}, but {state.progress} are done")
+    run.open({} if state is None else state.file_sizes)
+    for line in damaged:
+        run.log.warning("%s; going on from the previous checkpoint", line)
+    run.log.info("resumed: %d of %d %s done", 0 if state is None else state.progress, asked, unit.removeprefix("num_"))
+    write_atomically(run.path / PARAMS_FILE, yaml_text(params))
+    return state
 
 
 def yaml_text(params: Params) -> str:
@@ -662,7 +683,7 @@ def _line(error: BaseException) -> str:
 
 
 def _how_to_resume(params: Params | None) -> str:
-    if params is None or params.folder is None or params.script not in EVOLUTION:
+    if params is None or params.folder is None:
         return ""
     return f"; to go on: python {params.script}.py --resume {params.folder}"
 

@@ -22,7 +22,7 @@ FloatArray = npt.NDArray[np.float32]
 ACTIVATION_NAMES = (
     "linear", "step", "sine", "cosine", "gaussian", "tanh", "sigmoid", "inverse", "abs", "relu",
 )  # fmt: skip
-LINEAR = ACTIVATION_NAMES.index("linear")
+LINEAR, RELU = ACTIVATION_NAMES.index("linear"), ACTIVATION_NAMES.index("relu")
 
 FORMAT_VERSION = 1
 LARGEST = float(np.finfo(np.float32).max)  # a weight can be
@@ -43,7 +43,7 @@ class Genome:
     activations: npt.NDArray[np.int8]  # (N,) indices into ACTIVATION_NAMES
     connections: IntArray  # (E, 2) pairs (from, to)
     weights: FloatArray | None = None  # (E,)
-    hidden_activation: int = ACTIVATION_NAMES.index("relu")  # of every hidden neuron of a network with weights
+    hidden_activation: int = RELU  # of every hidden neuron of a network with weights
     use_bias: bool = False
     made_with: Mapping[str, Any] = field(
         default_factory=dict
@@ -57,25 +57,36 @@ class Genome:
         p_initial_connection_enabled: float,
         rng: np.random.Generator,
         *,
+        num_hidden: int = 0,
         with_weights: bool = False,
         use_bias: bool = False,
         made_with: Mapping[str, Any] | None = None,
     ) -> "Genome":
         """A genome without hidden neurons; each input-output pair is connected with the given probability.
 
-        `num_inputs` are the observed ones; with `use_bias` one more, the bias, comes after them.
+        `num_inputs` are the observed ones; with `use_bias` one more, the bias, comes after them. With `num_hidden`
+        there is one layer of so many hidden neurons, and the pairs are those of neighbouring layers.
         """
         num_inputs += use_bias
-        connected = rng.random((num_inputs, num_outputs)) < p_initial_connection_enabled
-        sources, outputs = np.nonzero(connected)
-        connections = np.column_stack([sources, outputs + num_inputs]).astype(np.int32)
+        visible = num_inputs + num_outputs
+        inputs, outputs = np.arange(num_inputs), np.arange(num_inputs, visible)
+        hidden = np.arange(visible, visible + num_hidden)
+        neighbours = [(inputs, hidden), (hidden, outputs)] if num_hidden else [(inputs, outputs)]
+        connections = []
+        for below, above in neighbours:
+            rows, columns = np.nonzero(rng.random((len(below), len(above))) < p_initial_connection_enabled)
+            connections.append(np.column_stack([below[rows], above[columns]]))
+        pairs = np.concatenate(connections).astype(np.int32)
+        layers = np.repeat(np.array([0, len(neighbours), 1], np.int32), [num_inputs, num_outputs, num_hidden])
+        activations = np.full(visible + num_hidden, LINEAR, np.int8)
+        activations[visible:] = RELU
         return cls(
             num_inputs,
             num_outputs,
-            layers=np.repeat(np.array([0, 1], np.int32), [num_inputs, num_outputs]),
-            activations=np.full(num_inputs + num_outputs, LINEAR, np.int8),
-            connections=connections,
-            weights=draw_weights(len(connections), rng) if with_weights else None,
+            layers,
+            activations,
+            pairs,
+            weights=draw_weights(len(pairs), rng) if with_weights else None,
             use_bias=use_bias,
             made_with=made_with or {},
         )
@@ -354,7 +365,7 @@ def _activations(d: Mapping[str, Any], num_neurons: int, num_visible: int) -> tu
         return activations, indices[0]
     if len(indices) != num_neurons:
         raise InputError(f"{len(indices)} activation_names for {num_neurons} neurons")
-    return np.array(indices, np.int8), ACTIVATION_NAMES.index("relu")
+    return np.array(indices, np.int8), RELU
 
 
 def _weights(value: Any) -> FloatArray:

@@ -72,6 +72,7 @@ class Purpose(IntEnum):
     RANKING = 4
     REPRODUCTION = 5
     UNTRAINED = 6
+    FEEDBACK = 7
 
 
 Portrait = Callable[[Genome], tuple[npt.NDArray[np.uint8], Mapping[str, float]]]
@@ -118,7 +119,7 @@ class _Evolution:
                 for generation in range(first, settings.num_generations):
                     state = self.generation(generation, state)
                     if time.monotonic() - saved_at >= settings.checkpoint_period:
-                        checkpoint.save(state, self.run.path)
+                        checkpoint.save(checkpoint.to_bytes(state), self.run.path)
                         saved, saved_at = state, time.monotonic()
                     bar.set_postfix_str(_summary(state))
                     bar.update()
@@ -126,11 +127,11 @@ class _Evolution:
                         break
             assert state is not None
             if saved is not state:
-                checkpoint.save(state, self.run.path)
+                checkpoint.save(checkpoint.to_bytes(state), self.run.path)
             self.finish(state)
         except KeyboardInterrupt:
             if state is not None and saved is not state:
-                checkpoint.save(state, self.run.path)
+                checkpoint.save(checkpoint.to_bytes(state), self.run.path)
             raise
         return state
 

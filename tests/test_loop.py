@@ -109,7 +109,7 @@ def test_the_same_seed_gives_the_same_run_and_another_one_another(tmp_path):
 def test_going_on_from_a_checkpoint_ends_where_the_whole_run_does(tmp_path, task, make):
     whole = evolve(task(), make(), Folder(tmp_path / "whole"))
     evolve(task(), make(num_generations=3), Folder(tmp_path / "part"))
-    state, damaged = checkpoint.load(tmp_path / "part")
+    state, damaged = checkpoint.load(tmp_path / "part", checkpoint.from_bytes)
     assert state is not None
     assert (state.generation, damaged) == (2, [])
     resumed = evolve(task(), make(), Folder(tmp_path / "part"), state)
@@ -218,6 +218,6 @@ def test_an_interruption_leaves_the_last_whole_generation(tmp_path):
     whole = evolve(Sparse(), settings(), Folder(tmp_path / "whole"))
     with pytest.raises(KeyboardInterrupt):
         evolve(Interrupted(), settings(checkpoint_period=1e9), Folder(tmp_path / "run"))
-    state, _ = checkpoint.load(tmp_path / "run")
+    state, _ = checkpoint.load(tmp_path / "run", checkpoint.from_bytes)
     assert state.generation == 0
     assert evolve(Sparse(), settings(), Folder(tmp_path / "run"), state).population == whole.population

@@ -1,0 +1,180 @@
+"""Training one network for as long as one likes: epoch by epoch, recorded, tested, resumable."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from envs.datasets import Dataset
+from evolution import checkpoint
+from evolution.genome import Genome
+from evolution.loop import Purpose, Run, generator
+from learning.training import Trainer, check_batch_size, draw_feedback, effective_rule, test
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """How one network is trained. The names are those of the parameters (SPEC 10)."""
+
+    seed: int
+    num_epochs: int
+    batch_size: int
+    batch_size_eval: int
+    learning_rule: str
+    optimizer: str
+    lr: float
+    train_only_outputs: bool
+    checkpoint_period: float  # seconds
+    provenance: Mapping[str, Any]
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """Where a training stands: epochs done, the genome with the weights it began with, the trainer's arrays."""
+
+    progress: int
+    genome: Genome
+    trainer: checkpoint.Arrays
+    file_sizes: Mapping[str, int]
+
+
+def run_session(
+    genome: Genome, dataset: Dataset, settings: SessionSettings, run: Run, state: SessionState | None = None
+) -> Genome:
+    """Train `genome` from its own weights, or from `state` on; gives the network with its trained weights.
+
+    After each epoch, and before the first, loss and accuracy on the whole training and test set and the statistics of
+    the weights are logged and written to TensorBoard. The trained network goes to trained_network.json. Raises
+    InputError where a batch is larger than the data set.
+    """
+    check_batch_size(settings.batch_size, len(dataset.train_images))
+    if state is not None:
+        genome = state.genome
+    trainer = _trainer(genome, settings)
+    first = 1
+    if state is None:
+        record(0, genome, dataset, settings, run)
+    else:
+        restore(trainer, state.trainer)
+        first = state.progress + 1
+    saved, saved_at = state, -np.inf
+    try:
+        for epoch in tqdm(range(first, settings.num_epochs + 1), unit="epoch", disable=None, dynamic_ncols=True):
+            rng = generator(settings.seed, epoch, Purpose.EVALUATION)
+            order = rng.permutation(len(dataset.train_images))
+            trainer.epoch(dataset.train_images, dataset.train_labels, order, settings.batch_size)
+            record(epoch, replace(genome, weights=trainer.weights), dataset, settings, run)
+            state = SessionState(epoch, genome, arrays_of(trainer), run.file_sizes())
+            if time.monotonic() - saved_at >= settings.checkpoint_period:
+                checkpoint.save(to_bytes(state), run.path)
+                saved, saved_at = state, time.monotonic()
+    except KeyboardInterrupt:
+        _save(state, saved, run)
+        raise
+    _save(state, saved, run)
+    trained = replace(genome, weights=trainer.weights)
+    trained.save(run.path / "trained_network.json", {**settings.provenance, "epochs": settings.num_epochs})
+    run.log.info("finished after %d epochs: %s", settings.num_epochs, run.path / "trained_network.json")
+    return trained
+
+
+def _save(state: SessionState | None, saved: SessionState | None, run: Run) -> None:
+    if state is not None and state is not saved:
+        checkpoint.save(to_bytes(state), run.path)
+
+
+def _trainer(genome: Genome, settings: SessionSettings) -> Trainer:
+    rule = effective_rule(settings.learning_rule, settings.train_only_outputs)
+    return Trainer(
+        genome,
+        learning_rule=rule,
+        optimizer=settings.optimizer,
+        lr=settings.lr,
+        feedback=draw_feedback(genome, rule, generator(settings.seed, 0, Purpose.FEEDBACK)),
+        device=settings.device,
+    )
+
+
+def record(epoch: int, genome: Genome, dataset: Dataset, settings: SessionSettings, run: Run) -> None:
+    """Loss and accuracy on both sets and the weights' statistics: one line in the log, and TensorBoard."""
+    scalars = {}
+    for name, images, labels in (
+        ("train", dataset.train_images, dataset.train_labels),
+        ("test", dataset.test_images, dataset.test_labels),
+    ):
+        loss, accuracy = test(genome, images, labels, settings.batch_size_eval, settings.device)
+        scalars |= {f"{name}/loss": loss, f"{name}/acc": accuracy}
+    scalars |= weight_statistics(genome)
+    run.writer.scalars(scalars, epoch)
+    assert genome.weights is not None
+    run.writer.histogram("weights", genome.weights[np.isfinite(genome.weights)], epoch)
+    run.log.info(
+        "epoch %d: train loss %.4f, acc %.4f; test loss %.4f, acc %.4f",
+        epoch,
+        *(scalars[tag] for tag in ("train/loss", "train/acc", "test/loss", "test/acc")),
+    )
+
+
+def weight_statistics(genome: Genome) -> dict[str, float]:
+    """Mean, spread, mean and largest absolute weight: of all connections, of those into hidden and into outputs."""
+    assert genome.weights is not None
+    into_outputs = genome.layers[genome.connections[:, 1]] == genome.num_layers - 1
+    groups = {
+        "all": genome.weights,
+        "hidden": genome.weights[~into_outputs],
+        "outputs": genome.weights[into_outputs],
+    }
+    return {
+        f"weights/{name}_{statistic}": float(value)
+        for name, weights in groups.items()
+        if len(weights)
+        for statistic, value in (
+            ("mean", weights.mean()),
+            ("std", weights.std()),
+            ("abs_mean", np.abs(weights).mean()),
+            ("abs_max", np.abs(weights).max()),
+        )
+    }
+
+
+def arrays_of(trainer: Trainer) -> checkpoint.Arrays:
+    """The trainer's weights (E,) and its optimiser's state, as arrays by name."""
+    arrays = {"weights": trainer.weights}
+    for i, values in trainer.optimizer.state_dict()["state"].items():
+        arrays |= {f"optimizer/{i}/{key}": v.cpu().numpy().copy() for key, v in values.items() if v is not None}
+    return arrays
+
+
+def restore(trainer: Trainer, arrays: checkpoint.Arrays) -> None:
+    """Bring a fresh trainer to where `arrays_of` found another one."""
+    with torch.no_grad():
+        for layer in trainer.network.layers:
+            layer.weights.copy_(torch.from_numpy(arrays["weights"][layer.connections.cpu().numpy()]))
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, array in arrays.items():
+        if name.startswith("optimizer/"):
+            _, i, key = name.split("/")
+            state.setdefault(int(i), {})[key] = torch.from_numpy(array.copy())
+    trainer.optimizer.load_state_dict({**trainer.optimizer.state_dict(), "state": state})
+
+
+def to_bytes(state: SessionState) -> bytes:
+    """The checkpoint file of a training."""
+    arrays = {f"trainer/{name}": array for name, array in state.trainer.items()}
+    meta = {"progress": state.progress, "file_sizes": dict(state.file_sizes)}
+    meta["genome"] = checkpoint.pack([state.genome], "genome", arrays)
+    return checkpoint.encode(meta, arrays)
+
+
+def from_bytes(content: bytes) -> SessionState:
+    """The state of a training's checkpoint file. Raises InputError that says what is wrong with it."""
+    meta, arrays = checkpoint.decode(content)
+    with checkpoint.foreign_content():
+        [genome] = checkpoint.unpack(meta["genome"], "genome", arrays)
+        trainer = {n.removeprefix("trainer/"): a for n, a in arrays.items() if n.startswith("trainer/")}
+        return SessionState(int(meta["progress"]), genome, trainer, dict(meta["file_sizes"]))
