@@ -1,24 +1,50 @@
-"""Spreading a population over workers by joblib: processes, or threads where the work releases the GIL."""
+"""Spreading a population over workers by joblib: threads, processes of this machine, or a Dask cluster."""
 
-from collections.abc import Callable, Sequence
+import importlib.metadata
+import logging
+import os
+import platform
+import signal
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import Any, TypeVar
 
 import joblib
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from evolution.errors import InputError, RunError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+LOG = logging.getLogger(__name__)
+BACKENDS = ("loky", "threading", "dask")
 CHUNKS_PER_WORKER = 4  # so that a worker with small networks does not wait long for one with large networks
 
 
 class Workers:
-    """A pool of workers that lives as long as the run. With one worker everything happens in this process."""
+    """A pool of workers that lives as long as the run. With one worker everything happens in this process.
 
-    def __init__(self, num_workers: int = 1, backend: str = "loky") -> None:
-        self.num_workers = num_workers
-        self.backend = backend
-        self._parallel: joblib.Parallel | None = None
+    With the backend dask the workers are those of the cluster whose scheduler has the given address, however many
+    there are; `num_workers` then does not count.
+    """
+
+    def __init__(self, num_workers: int = 1, backend: str = "loky", scheduler_address: str | None = None) -> None:
+        """Raises InputError for a backend that there is not, and for a cluster that cannot be used."""
+        if backend not in BACKENDS:
+            raise InputError(f"backend is {backend!r:.60}; it must be one of {', '.join(BACKENDS)}")
+        self.num_workers, self.backend = num_workers, backend
+        self._cluster: _Cluster | None = None
+        self._loky: joblib.Parallel | None = None
+        if backend == "dask":
+            if not scheduler_address:
+                raise InputError("backend dask needs scheduler_address, the address of its scheduler (tcp://host:port)")
+            self._cluster = _Cluster(scheduler_address)
 
     def map(
         self,
@@ -29,24 +55,40 @@ class Workers:
     ) -> list[Result]:
         """`function(chunk, *shared)` for chunks of `items`; the results, one per item, in the order of the items.
 
-        With `threads` the chunks go to threads of this process whatever the backend: for kernels that release the GIL.
-        What a chunk's result holds must not depend on how the items were divided.
+        With `threads` the chunks go to threads of this process even with the backend loky: for kernels that release
+        the GIL. A cluster gets them all the same. What a chunk's result holds must not depend on how the items were
+        divided, `function` must be one of a module, and what is `shared` must not be changed afterwards: a cluster is
+        sent each such object once. Raises RunError where workers are lost, and whatever `function` raises.
         """
-        if self.num_workers == 1 or len(items) < 2:
+        if len(items) < 2 or (self.num_workers == 1 and self._cluster is None):
             return list(function(items, *shared)) if len(items) else []
-        chunks = divide(items, self.num_workers * CHUNKS_PER_WORKER)
-        parallel = joblib.Parallel(n_jobs=self.num_workers, backend="threading") if threads else self._pool()
-        results = parallel(joblib.delayed(function)(chunk, *shared) for chunk in chunks)
+        if self._cluster is not None:
+            results = self._cluster.map(function, items, shared)
+        else:
+            chunks = divide(items, self.num_workers * CHUNKS_PER_WORKER)
+            calls = [joblib.delayed(function)(chunk, *shared) for chunk in chunks]
+            results = self._in_threads(calls) if threads or self.backend == "threading" else self._in_processes(calls)
         return [result for chunk in results for result in chunk]
 
-    def _pool(self) -> joblib.Parallel:
-        if self._parallel is None:
-            self._parallel = joblib.Parallel(n_jobs=self.num_workers, backend=self.backend)
-        return self._parallel
+    def _in_threads(self, calls: list[Any]) -> list[Any]:
+        return joblib.Parallel(self.num_workers, "threading", batch_size=1, pre_dispatch="all")(calls)
+
+    def _in_processes(self, calls: list[Any]) -> list[Any]:
+        try:
+            if self._loky is None:
+                self._loky = _start_processes(self.num_workers)
+            return self._loky(calls)
+        except TerminatedWorkerError:
+            self._loky = None
+            raise RunError("a worker process was killed (did the machine run out of memory?)") from None
 
     def close(self) -> None:
-        """End the workers."""
-        self._parallel = None
+        """End the processes, or leave the cluster."""
+        if self._cluster is not None:
+            self._cluster.close()
+        if self._loky is not None:
+            get_reusable_executor().shutdown(kill_workers=True)
+            self._loky = None
 
 
 def divide(items: Sequence[Item], count: int) -> list[Sequence[Item]]:
@@ -54,3 +96,185 @@ def divide(items: Sequence[Item], count: int) -> list[Sequence[Item]]:
     count = min(count, len(items))
     ends = [len(items) * i // count for i in range(count + 1)]
     return [items[start:end] for start, end in pairwise(ends)]
+
+
+# ---- processes of this machine --------------------------------------------------------------------------------------
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PARENT_PERIOD = 0.5  # seconds between a worker's looks at whether the run is still there
+
+
+def _start_processes(num_workers: int) -> joblib.Parallel:
+    """joblib with worker processes that outlive a call, leave Ctrl-C to the run, and end with it."""
+    # One thread each: the workers share the processor, and what they sum must not depend on how many there are.
+    with joblib.parallel_config("loky", n_jobs=num_workers, inner_max_num_threads=1):
+        parallel = joblib.Parallel(
+            batch_size=1,
+            pre_dispatch="all",
+            idle_worker_timeout=86400,
+            initializer=_serve,
+            initargs=(os.getpid(),),
+        )
+    # Ctrl-C reaches every process of a terminal. A worker inherits the blocked signals, so that not even one that is
+    # just starting shows a traceback; this process gets those that came meanwhile when it unblocks them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        parallel(joblib.delayed(_nothing)() for _ in range(num_workers))
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    return parallel
+
+
+def _nothing() -> None: ...
+
+
+def _serve(parent: int) -> None:
+    """What a worker process does first: leave Ctrl-C and SIGTERM to the run, and watch that it is still there."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_PERIOD)
+    os._exit(1)
+
+
+# ---- a Dask cluster -------------------------------------------------------------------------------------------------
+
+CONNECT_TIMEOUT = 15.0  # seconds
+WORKER_TIMEOUT = 600.0  # seconds to wait for the first worker, and for another where all are gone
+NUM_SENT = 8  # objects that are kept on the cluster: a data set's arrays, and what this generation shares
+SMALL = 10_000  # bytes; what is smaller goes with every chunk
+COMPUTES_WITH = ("numpy", "numba", "torch", "gymnasium", "box2d", "joblib", "dask")
+
+
+class _Cluster:
+    """A Dask cluster as joblib sees it, with the data that was sent to it."""
+
+    def __init__(self, address: str) -> None:
+        try:
+            import distributed
+            from joblib._dask import DaskDistributedBackend
+        except ImportError:
+            raise InputError("backend dask: the package is missing (pip install 'dask[distributed]')") from None
+        _silence("distributed")
+        try:
+            self._client = distributed.Client(address, set_as_default=False, timeout=CONNECT_TIMEOUT)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"scheduler_address {address}: no Dask scheduler answers there ({_first(error)})"
+            ) from None
+
+        class Backend(DaskDistributedBackend):
+            def effective_n_jobs(self, n_jobs: int) -> int:
+                return max(2, super().effective_n_jobs(n_jobs))  # with 1, joblib would compute in this process
+
+        self._address, self._distributed = address, distributed
+        self._backend = Backend(client=self._client, wait_for_workers_timeout=WORKER_TIMEOUT)
+        self._checked: set[str] = set()
+        # id -> the object, held so that its id stays its own, and what stands for it on the cluster
+        self._sent: OrderedDict[int, tuple[Any, Any]] = OrderedDict()
+        with self._failures():
+            self._check(self._client.ncores())
+
+    def map(self, function: Callable, items: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
+        with self._failures():
+            chunks = divide(items, self._num_cores() * CHUNKS_PER_WORKER)
+            arguments = [self._send(value) for value in shared]
+            with joblib.parallel_config(self._backend, n_jobs=-1):
+                parallel = joblib.Parallel(batch_size=1, pre_dispatch="all")
+                return parallel(joblib.delayed(function)(chunk, *arguments) for chunk in chunks)
+
+    def _num_cores(self) -> int:
+        cores = self._client.ncores()
+        if not cores:
+            LOG.warning("waiting for a worker of the Dask scheduler at %s", self._address)
+            try:
+                self._client.wait_for_workers(1, timeout=WORKER_TIMEOUT)
+            except TimeoutError:
+                raise RunError(f"Dask: no worker came to {self._address} in {WORKER_TIMEOUT:g} s") from None
+            cores = self._client.ncores()
+        self._check(cores)
+        return max(1, sum(cores.values()))
+
+    def _check(self, workers: Sequence[str] | dict[str, int]) -> None:
+        """Raise InputError for a new worker that would not compute the same as this process."""
+        new = [worker for worker in workers if worker not in self._checked]
+        if not new:
+            return
+        own = _versions()
+        for worker, versions in self._client.run(_versions, workers=new, on_error="return").items():
+            if isinstance(versions, ImportError | AttributeError):
+                raise InputError(
+                    f"the Dask worker {worker} does not find this program ({_first(versions)}); start it with "
+                    "PYTHONPATH set to the folder of the scripts"
+                )
+            if isinstance(versions, dict):  # else it is gone already
+                for name in own:
+                    if versions.get(name) != own[name]:
+                        raise InputError(
+                            f"the Dask worker {worker} has {name} {versions.get(name)}, this process {own[name]}"
+                        )
+                self._checked.add(worker)
+
+    def _send(self, value: Any) -> Any:
+        """What stands for the object in a call: itself where it is small, else its result of a task.
+
+        Scattered data is gone with the worker that holds it; a task's result is made again, from the object that the
+        scheduler keeps with the task.
+        """
+        from dask.sizeof import sizeof
+
+        key = id(value)
+        if key not in self._sent:
+            if sizeof(value) < SMALL:
+                return value
+            self._sent[key] = value, self._client.submit(_itself, value, pure=False)
+        self._sent.move_to_end(key)
+        while len(self._sent) > NUM_SENT:
+            self._sent.popitem(last=False)
+        return self._sent[key][1]
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Turn what Dask raises when the cluster fails into a RunError."""
+        distributed = self._distributed
+        try:
+            yield
+        except distributed.KilledWorker as error:
+            raise RunError(f"Dask: evaluating killed one worker after another ({_first(error)})") from None
+        except Exception:
+            if self._client.status == "running":
+                raise
+            raise RunError(f"the Dask scheduler at {self._address} is gone") from None
+
+    def close(self) -> None:
+        self._sent.clear()
+        with suppress(Exception):  # a scheduler that is gone
+            self._client.close(timeout=1)
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _versions() -> dict[str, str]:
+    """What decides the last bit of a result: Python, the packages and the machine's architecture."""
+    versions = {"python": platform.python_version(), "machine": platform.machine()}
+    for package in COMPUTES_WITH:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions
+
+
+def _silence(package: str) -> None:
+    """Keep the package's loggers from the console: what the user needs to know comes as one line of ours."""
+    for name in (package, *logging.root.manager.loggerDict):
+        if name == package or name.startswith(f"{package}."):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _first(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
