@@ -8,7 +8,7 @@ from evolution.errors import InputError
 from evolution.genome import Genome, draw_weights
 from evolution.loop import Purpose, generator
 from evolution.mutation import MutationSettings, mutate
-from learning.session import SessionSettings, from_bytes, run_session
+from learning.session import SessionSettings, device, from_bytes, run_session
 
 
 def make_network(params: utils.Params, dataset: datasets.Dataset) -> Genome:
@@ -57,7 +57,7 @@ def main(params: utils.Params) -> None:
         params.train_only_outputs,
         params.checkpoint_period,
         utils.provenance(params),
-        device=utils.device(params),
+        device=device(params.use_cuda),
     )
     with utils.open_run(params, from_bytes) as (run, state):
         run_session(genome, dataset, settings, run, state)

@@ -525,11 +525,11 @@ class Run:
 class Resumable(Protocol):
     """A state that a run can go on from."""
 
-    file_sizes: Mapping[str, int]
+    @property
+    def file_sizes(self) -> Mapping[str, int]: ...
 
     @property
-    def progress(self) -> int:
-        """Generations, or epochs, that are done."""
+    def progress(self) -> int: ...  # generations, or epochs, that are done
 
 
 Resumed = TypeVar("Resumed", bound=Resumable)

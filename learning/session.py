@@ -1,5 +1,6 @@
 """Training one network for as long as one likes: epoch by epoch, recorded, tested, resumable."""
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,9 @@ from evolution import checkpoint
 from evolution.genome import Genome
 from evolution.loop import Purpose, Run, generator
 from learning.training import Trainer, check_batch_size, draw_feedback, effective_rule, test
+from networks.devices import freest_gpu
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class SessionSettings:
     train_only_outputs: bool
     checkpoint_period: float  # seconds
     provenance: Mapping[str, Any]
-    device: str = "cpu"
+    device: torch.device
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,15 @@ def run_session(
     return trained
 
 
+def device(use_cuda: bool) -> torch.device:
+    """The freest GPU where one is asked for and there is one, else the CPU; a warning where there is none."""
+    if use_cuda and torch.cuda.is_available():
+        return freest_gpu(0)
+    if use_cuda:
+        LOG.warning("use_cuda: torch finds no GPU, so the CPU computes")
+    return torch.device("cpu")
+
+
 def _save(state: SessionState | None, saved: SessionState | None, run: Run) -> None:
     if state is not None and state is not saved:
         checkpoint.save(to_bytes(state), run.path)
@@ -102,7 +115,7 @@ def _trainer(genome: Genome, settings: SessionSettings) -> Trainer:
 
 def record(epoch: int, genome: Genome, dataset: Dataset, settings: SessionSettings, run: Run) -> None:
     """Loss and accuracy on both sets and the weights' statistics: one line in the log, and TensorBoard."""
-    scalars = {}
+    scalars: dict[str, float] = {}
     for name, images, labels in (
         ("train", dataset.train_images, dataset.train_labels),
         ("test", dataset.test_images, dataset.test_labels),
