@@ -57,6 +57,7 @@ def run_session(
     InputError where a batch is larger than the data set.
     """
     check_batch_size(settings.batch_size, len(dataset.train_images))
+    torch.set_num_threads(1)  # with more, sums are divided among them, and the result depends on how many there are
     if state is not None:
         genome = state.genome
     trainer = _trainer(genome, settings)
