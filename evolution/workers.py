@@ -5,12 +5,14 @@ import logging
 import os
 import platform
 import signal
+import sys
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 import joblib
@@ -94,7 +96,7 @@ class Workers:
 def divide(items: Sequence[Item], count: int) -> list[Sequence[Item]]:
     """At most `count` slices of `items`, in order, whose lengths differ by one at most; none is empty."""
     count = min(count, len(items))
-    ends = [len(items) * i // count for i in range(count + 1)]
+    ends = [len(items) * i // count for i in range(count + 1)] if count else []
     return [items[start:end] for start, end in pairwise(ends)]
 
 
@@ -116,7 +118,10 @@ def _start_processes(num_workers: int) -> joblib.Parallel:
             initargs=(os.getpid(),),
         )
     # Ctrl-C reaches every process of a terminal. A worker inherits the blocked signals, so that not even one that is
-    # just starting shows a traceback; this process gets those that came meanwhile when it unblocks them.
+    # just starting shows a traceback; this process gets those that came meanwhile when it unblocks them. (Python's
+    # tracker of resources unblocks them too when it starts, so it comes first.)
+    sys.warnoptions.append("ignore:resource_tracker")  # it cleans up after a killed run, and need not say so
+    resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         parallel(joblib.delayed(_nothing)() for _ in range(num_workers))
