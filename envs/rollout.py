@@ -1,12 +1,13 @@
 """Episodes as numba kernels: network and environment in one loop, the episodes of a network side by side.
 
 A lane holds an episode under way. All lanes of a network take a step together, so that the arithmetic runs on vectors;
-a lane whose episode has ended takes the next one (another weight or another trial of the same network), and when none
-is left, the last lane moves into the gap. No lane's arithmetic depends on another's, so grouping never changes a result.
+a lane whose episode has ended takes the next one (another weight or trial of the same network), and when none is left,
+the last lane moves into the gap. No lane's arithmetic depends on another's: grouping never changes a result.
 """
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import gymnasium
@@ -15,14 +16,23 @@ import numpy.typing as npt
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
 from envs.cartpole_swingup import (
-    CART_MASS, FORCE, FRICTION, GRAVITY, MAX_EPISODE_STEPS, POLE_LENGTH, POLE_MASS, TIME_STEP, TRACK_LIMIT,
+    CART_MASS,
+    FORCE,
+    FRICTION,
+    GRAVITY,
+    MAX_EPISODE_STEPS,
+    POLE_LENGTH,
+    POLE_MASS,
+    TIME_STEP,
+    TRACK_LIMIT,
     CartPoleSwingUp,
-)  # fmt: skip
+)
 from evolution.errors import InputError
 from evolution.genome import Genome
-from networks.compiled import LANES, WEIGHT, WIDTH, evaluate, flatten, kernel, new_values, sine_cosine
+from networks.compiled import LANES, WEIGHT, WIDTH, FlatNetworks, evaluate, flatten, kernel, new_values, sine_cosine
 
 Array = npt.NDArray[np.float64]
+Weights = npt.ArrayLike | Sequence[Array]
 
 
 class _Environment(NamedTuple):
@@ -50,7 +60,7 @@ def supports(env_name: str) -> bool:
 def episodes(
     genomes: Sequence[Genome],
     env_name: str,
-    weights: npt.ArrayLike | Sequence[npt.NDArray],
+    weights: Weights,
     seeds: Sequence[int],
     *,
     take_argmax_action: bool,
@@ -58,7 +68,7 @@ def episodes(
 ) -> tuple[Array, npt.NDArray[np.int64]]:
     """Cumulative rewards and lengths (N, W, K) of N networks with W weights in K trials.
 
-    `weights` are W values that all connections share (W,), or for each genome W times one weight per connection: N
+    `weights` are W values, each shared by all connections (W,), or for each genome W times one weight per connection: N
     arrays (W, E). Trial k starts as `env.reset(seed=seeds[k])` does. A network that puts out NaN gets what the
     environment makes of it: the reward NaN, or with argmax the action of the first NaN.
 
@@ -67,40 +77,33 @@ def episodes(
     """
     environment = _environment(env_name)
     if take_argmax_action != environment.take_argmax_action:
-        raise InputError(
-            f"take_argmax_action is {take_argmax_action}; the compiled {env_name} takes {environment.take_argmax_action}"
-        )
+        raise InputError(f"take_argmax_action is {take_argmax_action}; {env_name} needs {not take_argmax_action}")
     flat = flatten(genomes)
-    if (flat.num_inputs - flat.use_bias, flat.num_outputs) != (environment.num_inputs, environment.num_outputs):
-        raise ValueError(
-            f"networks of {flat.num_inputs - flat.use_bias} inputs and {flat.num_outputs} outputs; "
-            f"{env_name} has {environment.num_inputs} and {environment.num_outputs}"
-        )
-    individual = np.ndim(weights[0]) > 0  # type: ignore[index]
-    if individual:
-        arrays = [np.asarray(array, np.float64) for array in weights]  # type: ignore[union-attr]
-        num_weights = len(arrays[0])
-        if [array.shape for array in arrays] != [(num_weights, genome.num_connections) for genome in genomes]:
-            raise ValueError(f"weights of shapes {[a.shape for a in arrays]:.200}; (W, E) is needed for each network")
-        ends = flat.connection_start[flat.neuron_start]
-        used = [flat.connections[start:end] for start, end in zip(ends, ends[1:], strict=False)]
-        values = np.concatenate([a[:, c].ravel() for a, c in zip(arrays, used, strict=True)])
-    else:
-        values = np.asarray(weights, np.float64)
-        num_weights = len(values)
-    shape = (len(genomes), num_weights, len(seeds))
-    rewards, lengths = np.empty(shape), np.empty(shape, np.int64)
-    _episodes(
-        environment is _SWING_UP,
-        flat,
-        values,
-        individual,
-        starts(env_name, seeds),
-        environment.max_episode_steps if max_episode_steps is None else max_episode_steps,
-        rewards,
-        lengths,
-    )
+    shape = flat.num_inputs - flat.use_bias, flat.num_outputs
+    if shape != (environment.num_inputs, environment.num_outputs):
+        needed = f"{environment.num_inputs} inputs and {environment.num_outputs} outputs"
+        raise ValueError(f"networks of {shape[0]} inputs and {shape[1]} outputs; {env_name} has {needed}")
+    num_weights, individual, values = _flat_weights(genomes, flat, weights)
+    rewards = np.empty((len(genomes), num_weights, len(seeds)))
+    lengths = np.empty(rewards.shape, np.int64)
+    max_steps = environment.max_episode_steps if max_episode_steps is None else max_episode_steps
+    swing_up = environment is _SWING_UP
+    _episodes(swing_up, flat, values, individual, starts(env_name, seeds), max_steps, rewards, lengths)
     return rewards, lengths
+
+
+def _flat_weights(genomes: Sequence[Genome], flat: FlatNetworks, weights: Weights) -> tuple[int, bool, Array]:
+    """W, whether the connections' weights differ, and all weights: (W,), or network by network the flattened (W, C)."""
+    if np.ndim(weights[0]) == 0:  # type: ignore[index]
+        shared = np.asarray(weights, np.float64)
+        return len(shared), False, shared
+    arrays = [np.asarray(array, np.float64) for array in weights]  # type: ignore[union-attr]
+    num_weights = len(arrays[0])
+    if [array.shape for array in arrays] != [(num_weights, genome.num_connections) for genome in genomes]:
+        raise ValueError(f"weights of shapes {[array.shape for array in arrays]}; each network needs its (W, E)")
+    ends = flat.connection_start[flat.neuron_start]
+    used = [flat.connections[start:end] for start, end in pairwise(ends)]
+    return num_weights, True, np.concatenate([array[:, c].ravel() for array, c in zip(arrays, used, strict=True)])
 
 
 def starts(env_name: str, seeds: Sequence[int]) -> Array:
@@ -144,7 +147,7 @@ STATE_SIZE = 12 * LANES
 
 @kernel
 def _episodes(swing_up, flat, weights, individual, starts, max_steps, rewards, lengths):
-    num_inputs, num_outputs, use_bias, neuron_start, _, activations, connection_start, sources, _ = flat
+    num_inputs, num_outputs, _, neuron_start, _, activations, connection_start, sources, _ = flat
     num_weights, num_trials = rewards.shape[1:]
     num_episodes = num_weights * num_trials
     episode = np.zeros(LANES, np.int64)  # of each lane: weight * num_trials + trial

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
@@ -24,7 +23,8 @@ Array = npt.NDArray[np.float64]
 LANES = 32  # of one pass; a multiple of WIDTH, so that no loop over lanes has a scalar rest
 WIDTH = 8  # lanes are filled up to a multiple of it
 
-kernel = njit(nogil=True, cache=True, error_model="numpy")
+kernel: Any = njit(nogil=True, cache=True, error_model="numpy")
+inlined: Any = njit(nogil=True, cache=True, error_model="numpy", inline="always")
 
 
 class FlatNetworks(NamedTuple):
@@ -140,11 +140,11 @@ def forward(genome: Genome, inputs: npt.ArrayLike, weights: npt.ArrayLike) -> Ar
 @kernel
 def _forward(flat, inputs, weights, outputs):
     num_inputs, num_outputs, use_bias, _, _, activations, connection_start, sources, _ = flat
-    num_neurons, num_weights = num_inputs + len(activations), weights.shape[1]
-    needed = np.zeros(num_neurons, np.bool_)
+    num_computed, num_weights = len(activations), weights.shape[1]
+    needed = np.zeros(num_inputs + num_computed, np.bool_)
     for source in sources:
         needed[source] = True
-    values = new_values(num_weights, num_neurons)
+    values = new_values(num_weights, num_inputs + num_computed)
     first_input = WEIGHT + num_weights
     first_output = len(values) - num_outputs
     for start in range(0, len(inputs), LANES):
@@ -156,7 +156,7 @@ def _forward(flat, inputs, weights, outputs):
         for w in range(len(weights)):
             for c in range(num_weights):
                 values[WEIGHT + c] = weights[w, c]
-            evaluate(values, num_weights, num_inputs, activations, connection_start, sources, 0, len(activations), LANES)
+            evaluate(values, num_weights, num_inputs, activations, connection_start, sources, 0, num_computed, LANES)
             for o in range(num_outputs):
                 for b in range(start, stop):
                     outputs[w, b, o] = values[first_output + o, b - start]
@@ -231,7 +231,7 @@ def _add_product(values, a, b, lanes):
 LINEAR, STEP, SINE, COSINE, GAUSSIAN, TANH, SIGMOID, INVERSE, ABS, RELU = range(len(ACTIVATION_NAMES))
 
 
-@kernel
+@inlined
 def activate(activation, values, weight, a, b, out, lanes):
     """Row `out` becomes f(weight * (a + b)), all of them rows."""
     if activation == LINEAR:
@@ -288,27 +288,30 @@ def activate(activation, values, weight, a, b, out, lanes):
 # ---- functions of one number, without branches ------------------------------------------------------------------
 
 
-@intrinsic
-def _fma(context: Any, a: Any, b: Any, c: Any) -> Any:
+operation: Any = intrinsic  # one machine instruction, given by its LLVM name
+
+
+@operation
+def _fma(context, a, b, c):
     """a * b + c, rounded once."""
     signature = types.float64(types.float64, types.float64, types.float64)
     return signature, lambda context, builder, signature, arguments: builder.fma(*arguments)
 
 
-@intrinsic
-def _bits(context: Any, x: Any) -> Any:
+@operation
+def _bits(context, x):
     """The 64 bits of a float64 as an integer."""
-    return types.int64(types.float64), lambda context, builder, signature, arguments: builder.bitcast(
-        arguments[0], ir.IntType(64)
-    )
+    return types.int64(types.float64), _bitcast
 
 
-@intrinsic
-def _from_bits(context: Any, x: Any) -> Any:
+@operation
+def _from_bits(context, x):
     """The float64 that has these 64 bits."""
-    return types.float64(types.int64), lambda context, builder, signature, arguments: builder.bitcast(
-        arguments[0], ir.DoubleType()
-    )
+    return types.float64(types.int64), _bitcast
+
+
+def _bitcast(context, builder, signature, arguments):
+    return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
 
 
 # Adding it rounds to an integer, which then stands in the lowest bits.
