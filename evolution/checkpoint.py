@@ -3,24 +3,25 @@
 import hashlib
 import io
 import json
+import math
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from evolution.errors import InputError
+from evolution.errors import InputError, RunError
 from evolution.files import write_atomically
-from evolution.genome import Genome
+from evolution.genome import ACTIVATION_NAMES, Genome
 from evolution.task import Fitness
 
 NAME = "checkpoint.npz"
 PREVIOUS_NAME = "checkpoint.previous.npz"
-Loaded = TypeVar("Loaded")
 MAGIC = b"neuroevolution checkpoint 1\n"
 
 
@@ -54,12 +55,63 @@ class State:
         return self.generation + 1
 
 
-def save(content: bytes, folder: Path) -> None:
-    """Write the checkpoint; the one before stays as the previous one. Raises OSError, with one of the two whole."""
-    path = folder / NAME
-    if path.exists():
-        os.replace(path, folder / PREVIOUS_NAME)
-    write_atomically(path, content)
+class Resumable(Protocol):
+    """A state that a run can go on from: what it has done, and the lengths of its files by then."""
+
+    @property
+    def progress(self) -> int: ...
+
+    @property
+    def file_sizes(self) -> Mapping[str, int]: ...
+
+
+Loaded = TypeVar("Loaded", bound=Resumable)
+
+
+class Keeper(Generic[Loaded]):
+    """Keeps a run's newest state in its folder: at once, every `period` seconds, and when the run ends.
+
+    To be used with `with`: where that ends well, by Ctrl-C or by a RunError, the last state is written too. After an
+    OSError nothing more is written: what is in the folder is whole.
+    """
+
+    def __init__(
+        self, folder: Path, encode: Callable[[Loaded], bytes], period: float, state: Loaded | None = None
+    ) -> None:
+        self.state = state
+        self._folder, self._encode, self._period = folder, encode, period
+        self._saved, self._saved_at = state, -math.inf
+
+    def update(self, state: Loaded) -> None:
+        """Take over the newest state. Raises OSError, with the last checkpoint whole, where it cannot be written."""
+        self.state = state
+        if time.monotonic() - self._saved_at >= self._period:
+            self._save()
+
+    def _save(self) -> None:
+        if self.state is None or self.state is self._saved:
+            return
+        for name in self.state.file_sizes:
+            _flush_to_disk(self._folder / name)
+        path = self._folder / NAME
+        write_atomically(path, self._encode(self.state), previous=self._folder / PREVIOUS_NAME)
+        self._saved, self._saved_at = self.state, time.monotonic()
+
+    def __enter__(self) -> "Keeper[Loaded]":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
+        if kind is None or issubclass(kind, KeyboardInterrupt | RunError):
+            self._save()
+
+
+def _flush_to_disk(path: Path) -> None:
+    """What the checkpoint says is in a file must be there after a power failure too."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def load(folder: Path, read: Callable[[bytes], Loaded]) -> tuple[Loaded | None, list[str]]:
@@ -107,13 +159,26 @@ def decode(content: bytes) -> tuple[dict[str, Any], Arrays]:
 
 @contextmanager
 def foreign_content() -> Iterator[None]:
-    """Turn what reading made-up content can raise into one InputError."""
+    """Turn whatever a parser makes of content that is not ours into one InputError."""
     try:
         yield
     except InputError:
         raise
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError, OSError) as error:
-        raise InputError(f"the checkpoint's content is not what this program writes ({error})") from None
+    except Exception as error:  # zipfile, zlib, numpy and json have many kinds
+        line = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(f"the checkpoint's content is not what this program writes ({line})") from None
+
+
+def count(value: Any, name: str) -> int:
+    """The value, if it is a whole number that can count something. Raises InputError."""
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise InputError(f"{name} is {value!r:.60}")
+    return value
+
+
+def file_sizes(meta: Mapping[str, Any]) -> dict[str, int]:
+    """The lengths of the run's files, checked."""
+    return {str(name): count(size, "a file's length") for name, size in dict(meta["file_sizes"]).items()}
 
 
 def to_bytes(state: State) -> bytes:
@@ -123,7 +188,9 @@ def to_bytes(state: State) -> bytes:
         "objectives": state.fitness.objectives,
         "file_sizes": dict(state.file_sizes),
     }
-    arrays = {f"fitness/{name}": values for name, values in state.fitness.values.items()}
+    arrays: Arrays = {
+        f"fitness/{name}": np.asarray(values, np.float64) for name, values in state.fitness.values.items()
+    }
     meta["population"] = pack(state.population, "population", arrays)
     _pack_weights(state.fitness.weights, "trained", arrays)
     if state.champion is not None:
@@ -139,9 +206,10 @@ def from_bytes(content: bytes) -> State:
     meta, arrays = decode(content)
     with foreign_content():
         population = unpack(meta["population"], "population", arrays)
-        values = {n.removeprefix("fitness/"): a for n, a in arrays.items() if n.startswith("fitness/")}
+        names = [name.removeprefix("fitness/") for name in arrays if name.startswith("fitness/")]
+        values = {name: _array(arrays, f"fitness/{name}", np.float64) for name in names}
         first, second = meta["objectives"]
-        if any(a.shape != (len(population),) for a in values.values()) or not {first, second} <= set(values):
+        if any(len(a) != len(population) for a in values.values()) or not {first, second} <= set(values):
             raise InputError("fitness and population do not fit each other")
         fitness = Fitness(values, (first, second), _unpack_weights(population, "trained", arrays))
         champion = None
@@ -149,12 +217,21 @@ def from_bytes(content: bytes) -> State:
             packed = meta["champion"]
             [genome] = unpack(packed["genome"], "champion", arrays)
             weights = _unpack_weights([genome], "champion_trained", arrays)
-            known = dict(packed["values"])
-            champion = Champion(genome, int(packed["generation"]), known, None if weights is None else weights[0])
-        return State(int(meta["generation"]), population, fitness, champion, dict(meta["file_sizes"]))
+            known = {str(name): float(value) for name, value in packed["values"].items()}
+            generation = count(packed["generation"], "the champion's generation")
+            champion = Champion(genome, generation, known, None if weights is None else weights[0])
+            if first not in known:
+                raise InputError(f"nothing is known of the champion's {first}")
+        return State(count(meta["generation"], "generation"), population, fitness, champion, file_sizes(meta))
 
 
-_COMMON = ("num_inputs", "num_outputs", "hidden_activation", "use_bias", "made_with")  # of all genomes of a run
+_COMMON = {  # what all genomes of a run share
+    "num_inputs": int,
+    "num_outputs": int,
+    "hidden_activation": int,
+    "use_bias": bool,
+    "made_with": dict,
+}
 
 
 def pack(genomes: Sequence[Genome], name: str, arrays: Arrays) -> dict[str, Any]:
@@ -165,7 +242,7 @@ def pack(genomes: Sequence[Genome], name: str, arrays: Arrays) -> dict[str, Any]
         arrays[f"{name}/{key}"] = np.concatenate([getattr(g, key) for g in genomes])
     own = [g.weights for g in genomes if g.weights is not None]
     _pack_weights(own or None, name, arrays)
-    return {key: getattr(genomes[0], key) for key in _COMMON}
+    return {key: kind(getattr(genomes[0], key)) for key, kind in _COMMON.items()}
 
 
 def _pack_weights(weights: Sequence[npt.NDArray[np.float32]] | None, name: str, arrays: Arrays) -> None:
@@ -175,16 +252,26 @@ def _pack_weights(weights: Sequence[npt.NDArray[np.float32]] | None, name: str, 
 
 def unpack(common: dict[str, Any], name: str, arrays: Arrays) -> list[Genome]:
     """The genomes that `pack` put into `arrays`, checked."""
-    neurons, connections = arrays[f"{name}/num_neurons"], arrays[f"{name}/num_connections"]
+    for key, kind in _COMMON.items():
+        if type(common[key]) is not kind:
+            raise InputError(f"{key} is {common[key]!r:.60}")
+    if not 0 <= common["hidden_activation"] < len(ACTIVATION_NAMES):
+        raise InputError(f"hidden_activation is {common['hidden_activation']}")
+    neurons = _array(arrays, f"{name}/num_neurons", np.int32)
+    connections = _array(arrays, f"{name}/num_connections", np.int32)
+    if not len(neurons) or len(neurons) != len(connections):
+        raise InputError(f"{len(neurons)} and {len(connections)} networks")
     columns: list[Sequence[Any]] = [
-        _split(arrays[f"{name}/layers"], neurons),
-        _split(arrays[f"{name}/activations"], neurons),
-        _split(arrays[f"{name}/connections"], connections),
+        _split(_array(arrays, f"{name}/layers", np.int32), neurons),
+        _split(_array(arrays, f"{name}/activations", np.int8), neurons),
+        _split(_array(arrays, f"{name}/connections", np.int32, 2), connections),
     ]
-    weights = arrays.get(f"{name}/weights")
-    columns.append([None] * len(neurons) if weights is None else _split(weights, connections))
+    if f"{name}/weights" in arrays:
+        columns.append(_split(_array(arrays, f"{name}/weights", np.float32), connections))
+    else:
+        columns.append([None] * len(neurons))
     genomes = [
-        Genome(layers=own, activations=acts, connections=pairs, weights=w, **common)
+        Genome(layers=own, activations=acts, connections=pairs, weights=w, **{key: common[key] for key in _COMMON})
         for own, acts, pairs, w in zip(*columns, strict=True)
     ]
     for genome in genomes:
@@ -195,10 +282,19 @@ def unpack(common: dict[str, Any], name: str, arrays: Arrays) -> list[Genome]:
 def _unpack_weights(genomes: Sequence[Genome], name: str, arrays: Arrays) -> list[npt.NDArray[np.float32]] | None:
     if f"{name}/weights" not in arrays:
         return None
-    return _split(arrays[f"{name}/weights"], np.array([g.num_connections for g in genomes]))
+    lengths = np.array([g.num_connections for g in genomes])
+    return _split(_array(arrays, f"{name}/weights", np.float32), lengths)
+
+
+def _array(arrays: Arrays, name: str, dtype: npt.DTypeLike, columns: int = 1) -> npt.NDArray[Any]:
+    """The array (N,), or (N, columns), checked for its type and shape."""
+    array = arrays[name]
+    if array.dtype != dtype or array.shape != ((len(array),) if columns == 1 else (len(array), columns)):
+        raise InputError(f"{name} is an array {array.shape} of {array.dtype}")
+    return array
 
 
 def _split(joined: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    if len(joined) != lengths.sum():
+    if (lengths < 0).any() or len(joined) != lengths.sum(dtype=np.int64):
         raise InputError("arrays of a wrong length")
     return [part.copy() for part in np.split(joined, np.cumsum(lengths)[:-1])]

@@ -1,29 +1,46 @@
 """Writing files so that a reader, or a run resumed after a crash, finds the old content or the new, never a part."""
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
 
+TEMPORARY = ".unfinished."  # how the names of files begin that are being written
 
-def write_atomically(path: Path | str, content: bytes | str) -> None:
+
+def write_atomically(path: Path | str, content: bytes | str, previous: Path | None = None) -> None:
     """Write `content` (text as UTF-8) beside `path`, flush it to the disk, then rename it into place.
 
-    Raises OSError where the folder cannot be written; `path` is then as it was and nothing is left beside it.
+    What was at `path` before goes to `previous` where that is given. Raises OSError, with the name `path`, where it
+    cannot be written; `path` is then as it was and nothing is left beside it.
     """
     path = Path(path)
     if isinstance(content, str):
         content = content.encode()
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_UMASK)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
+        descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_UMASK)
+            if previous is not None and path.exists():
+                os.replace(path, previous)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # not those of the temporary file
         raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed process was writing in `folder`; nobody else may be writing there."""
+    for file in folder.glob(f"{TEMPORARY}*"):
+        file.unlink()
 
 
 def _umask() -> int:

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from evolution import checkpoint
-from evolution.checkpoint import Champion, State
+from evolution.checkpoint import Champion, Keeper, State
+from evolution.errors import InputError
 from evolution.events import EventLog
 from evolution.files import write_atomically
 from evolution.genome import Genome
@@ -108,32 +109,38 @@ class _Evolution:
 
     def run_from(self, state: State | None) -> State:
         settings = self.settings
-        first = 0 if state is None else state.generation + 1
-        saved, saved_at = state, -np.inf
+        first = 0
+        if state is not None:
+            self.check(state)
+            first = state.generation + 1
         minutes = np.inf if settings.max_minutes is None else settings.max_minutes
         deadline = time.monotonic() + 60 * minutes
+        keeper = Keeper(self.run.path, checkpoint.to_bytes, settings.checkpoint_period, state)
         # disable=None: silent where the output is not a terminal
         bar = tqdm(total=settings.num_generations, initial=first, unit="gen", disable=None, dynamic_ncols=True)
-        try:
-            with bar:
-                for generation in range(first, settings.num_generations):
-                    state = self.generation(generation, state)
-                    if time.monotonic() - saved_at >= settings.checkpoint_period:
-                        checkpoint.save(checkpoint.to_bytes(state), self.run.path)
-                        saved, saved_at = state, time.monotonic()
-                    bar.set_postfix_str(_summary(state))
-                    bar.update()
-                    if time.monotonic() > deadline:
-                        break
-            assert state is not None
-            if saved is not state:
-                checkpoint.save(checkpoint.to_bytes(state), self.run.path)
-            self.finish(state)
-        except KeyboardInterrupt:
-            if state is not None and saved is not state:
-                checkpoint.save(checkpoint.to_bytes(state), self.run.path)
-            raise
+        with keeper, bar:
+            for generation in range(first, settings.num_generations):
+                state = self.generation(generation, state)
+                keeper.update(state)
+                bar.set_postfix_str(_summary(state))
+                bar.update()
+                if time.monotonic() > deadline:
+                    break
+        assert state is not None
+        self.finish(state)
         return state
+
+    def check(self, state: State) -> None:
+        """Raise InputError where the state is not one of this run."""
+        settings, genome = self.settings, state.population[0]
+        found = (len(state.population), genome.num_observed, genome.num_outputs, genome.use_bias)
+        size = settings.selection.population_size
+        expected = (size, self.task.num_inputs, self.task.num_outputs, settings.use_bias)
+        if found != expected or (genome.weights is not None) != settings.with_weights:
+            raise InputError(
+                f"{self.run.path}: the checkpoint is of another run: {found[0]} networks with {found[1]} inputs and "
+                f"{found[2]} outputs, where {expected[0]} with {expected[1]} and {expected[2]} belong"
+            )
 
     def generator(self, generation: int, purpose: Purpose) -> np.random.Generator:
         return generator(self.settings.seed, generation, purpose)

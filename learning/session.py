@@ -1,7 +1,6 @@
 """Training one network for as long as one likes: epoch by epoch, recorded, tested, resumable."""
 
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +11,7 @@ from tqdm import tqdm
 
 from envs.datasets import Dataset
 from evolution import checkpoint
+from evolution.checkpoint import Keeper
 from evolution.genome import Genome
 from evolution.loop import Purpose, Run, generator
 from learning.training import Trainer, check_batch_size, draw_feedback, effective_rule, test
@@ -67,21 +67,14 @@ def run_session(
     else:
         restore(trainer, state.trainer)
         first = state.progress + 1
-    saved, saved_at = state, -np.inf
-    try:
+    keeper = Keeper(run.path, to_bytes, settings.checkpoint_period, state)
+    with keeper:
         for epoch in tqdm(range(first, settings.num_epochs + 1), unit="epoch", disable=None, dynamic_ncols=True):
             rng = generator(settings.seed, epoch, Purpose.EVALUATION)
             order = rng.permutation(len(dataset.train_images))
             trainer.epoch(dataset.train_images, dataset.train_labels, order, settings.batch_size)
             record(epoch, replace(genome, weights=trainer.weights), dataset, settings, run)
-            state = SessionState(epoch, genome, arrays_of(trainer), run.file_sizes())
-            if time.monotonic() - saved_at >= settings.checkpoint_period:
-                checkpoint.save(to_bytes(state), run.path)
-                saved, saved_at = state, time.monotonic()
-    except KeyboardInterrupt:
-        _save(state, saved, run)
-        raise
-    _save(state, saved, run)
+            keeper.update(SessionState(epoch, genome, arrays_of(trainer), run.file_sizes()))
     trained = replace(genome, weights=trainer.weights)
     trained.save(run.path / "trained_network.json", {**settings.provenance, "epochs": settings.num_epochs})
     run.log.info("finished after %d epochs: %s", settings.num_epochs, run.path / "trained_network.json")
@@ -95,11 +88,6 @@ def device(use_cuda: bool) -> torch.device:
     if use_cuda:
         LOG.warning("use_cuda: torch finds no GPU, so the CPU computes")
     return torch.device("cpu")
-
-
-def _save(state: SessionState | None, saved: SessionState | None, run: Run) -> None:
-    if state is not None and state is not saved:
-        checkpoint.save(to_bytes(state), run.path)
 
 
 def _trainer(genome: Genome, settings: SessionSettings) -> Trainer:
@@ -191,4 +179,6 @@ def from_bytes(content: bytes) -> SessionState:
     with checkpoint.foreign_content():
         [genome] = checkpoint.unpack(meta["genome"], "genome", arrays)
         trainer = {n.removeprefix("trainer/"): a for n, a in arrays.items() if n.startswith("trainer/")}
-        return SessionState(int(meta["progress"]), genome, trainer, dict(meta["file_sizes"]))
+        return SessionState(
+            checkpoint.count(meta["progress"], "progress"), genome, trainer, checkpoint.file_sizes(meta)
+        )
