@@ -22,17 +22,19 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn
 
 import yaml
 
 from evolution import checkpoint
+from evolution.checkpoint import Loaded
 from evolution.errors import InputError, RunError
 from evolution.events import EventLog
-from evolution.files import write_atomically
+from evolution.files import TEMPORARY, UMASK, remove_unfinished, write_atomically
 from evolution.loop import EvolutionSettings
 from evolution.mutation import MutationSettings
 from evolution.selection import SelectionSettings
@@ -48,6 +50,7 @@ EVOLUTION = (*WANN, WLNN)
 ALL = (*EVOLUTION, TRAINING)
 
 LARGE = 10**9  # more of anything is a slip of the keyboard
+LARGEST_FILE = 10**6  # bytes of a parameter file
 REQUIRED = object()
 
 
@@ -252,7 +255,7 @@ def read_params(script: str, description: str, arguments: Sequence[str]) -> Para
                 f"--resume: {', '.join(fixed)} cannot be changed in a run that has begun; {', '.join(changeable)} can"
             )
         file = str(Path(resume) / PARAMS_FILE)
-        if not Path(file).is_file():
+        if not _is_run(Path(resume)):
             raise InputError(f"--resume {resume}: there is no run in this folder (no {PARAMS_FILE})")
     elif file is None:
         raise InputError(f"no parameter file: python {script}.py params/{script.removeprefix('run-')}/FILE.yaml")
@@ -271,7 +274,11 @@ def read_params(script: str, description: str, arguments: Sequence[str]) -> Para
 def read_params_file(script: str, file: str) -> dict[str, Any]:
     """The parameters of a YAML file, checked. Raises InputError."""
     try:
-        content = yaml.load(Path(file).read_bytes(), _Loader)
+        with open(file, "rb") as opened:
+            text = opened.read(LARGEST_FILE + 1)
+        if len(text) > LARGEST_FILE:
+            raise InputError("too large for a parameter file")
+        content = yaml.load(text, _Loader)
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror or error})") from None
     except InputError as error:
@@ -298,14 +305,17 @@ def read_params_file(script: str, file: str) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key that is there twice, and reads 1e-3 as a number."""
+    """Safe YAML that refuses a key that is there twice and `<<`, and reads 1e-3 as a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        double = [key for key in keys if keys.count(key) > 1]
-        if double:
-            raise InputError(f"{show(double[0])} is there twice (line {node.start_mark.line + 1} and after)")
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        key, times = next(iter(keys.most_common(1)), ("", 0))
+        if times > 1:
+            raise InputError(f"{show(key)} is there twice (line {node.start_mark.line + 1} and after)")
         return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Leave `<<` alone, which is then an error: merging merged mappings takes memory without end."""
 
 
 _Loader.add_implicit_resolver(
@@ -470,8 +480,8 @@ LOG = logging.getLogger("neuroevolution")
 LOG.setLevel(logging.INFO)
 EVENTS = "tensorboard_summary"
 MADE_BY_RUNS = (
-    EVENTS, "networks", "champion_network.json", "trained_network.json", "results_summary.csv", checkpoint.NAME,
-    checkpoint.PREVIOUS_NAME, ".lock",
+    checkpoint.NAME, checkpoint.PREVIOUS_NAME, EVENTS, "networks", "champion_network.json", "trained_network.json",
+    "results_summary.csv",
 )  # fmt: skip
 
 
@@ -481,21 +491,26 @@ class Run:
     def __init__(self, path: Path, params: Params) -> None:
         self.path, self.params, self.log = path, params, LOG
         self.log_path = path / f"{path.resolve().name}.log"
-        self._lock = open(path / ".lock", "w")  # noqa: SIM115 - held until the end
+        self._open = contextlib.ExitStack()  # closes everything, even where something cannot be written
+        lock = self._open.enter_context(open(path / ".lock", "w"))  # noqa: SIM115
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._open.close()
             raise InputError(f"{path}: another run is at work in this folder") from None
+        for folder in (path, path / "networks"):
+            remove_unfinished(folder)
 
     def open(self, file_sizes: Mapping[str, int] | None = None) -> None:
         """Open log and event files, after cutting off what came after the state that the run goes on from."""
         if file_sizes is not None:
             self._cut(file_sizes)
-        self._handler = logging.FileHandler(self.log_path, encoding="utf-8")
+        self._handler = _LogFile(self.log_path, encoding="utf-8")
+        self._open.callback(self._handler.close)
         self._handler.setFormatter(_FORMAT)
         logging.getLogger().addHandler(self._handler)
-        self.writer = EventLog(self.path / EVENTS)
+        self._open.callback(logging.getLogger().removeHandler, self._handler)
+        self.writer = self._open.enter_context(contextlib.closing(EventLog(self.path / EVENTS)))
 
     def _files(self) -> list[Path]:
         return [self.log_path, *sorted((self.path / EVENTS).glob("events*"))]
@@ -515,28 +530,19 @@ class Run:
                 os.truncate(file, size)
 
     def close(self) -> None:
-        if hasattr(self, "writer"):
-            logging.getLogger().removeHandler(self._handler)
-            self._handler.close()
-            self.writer.close()
-        self._lock.close()
+        """Close the files and give the folder free. Raises OSError where what is left cannot be written."""
+        self._open.close()
 
 
-class Resumable(Protocol):
-    """A state that a run can go on from."""
+class _LogFile(logging.FileHandler):
+    """A log file that is an error where it cannot be written, as every other file of the run."""
 
-    @property
-    def file_sizes(self) -> Mapping[str, int]: ...
-
-    @property
-    def progress(self) -> int: ...  # generations, or epochs, that are done
-
-
-Resumed = TypeVar("Resumed", bound=Resumable)
+    def handleError(self, record: logging.LogRecord) -> None:  # called while the error is being handled
+        raise
 
 
 @contextlib.contextmanager
-def open_run(params: Params, read: Callable[[bytes], Resumed]) -> Iterator[tuple[Run, Resumed | None]]:
+def open_run(params: Params, read: Callable[[bytes], Loaded]) -> Iterator[tuple[Run, Loaded | None]]:
     """The run's folder, made or taken up again, and the state to go on from (None at the beginning).
 
     `read` makes the state of a checkpoint file. Raises InputError where the folder exists or cannot be written, is in
@@ -556,7 +562,7 @@ def open_run(params: Params, read: Callable[[bytes], Resumed]) -> Iterator[tuple
         run.close()
 
 
-def _take_up(run: Run, params: Params, read: Callable[[bytes], Resumed]) -> Resumed | None:
+def _take_up(run: Run, params: Params, read: Callable[[bytes], Loaded]) -> Loaded | None:
     """Read the checkpoint, cut off what came after it, and say so in the log."""
     unit = "num_epochs" if params.script == TRAINING else "num_generations"
     asked = getattr(params, unit)
@@ -571,6 +577,13 @@ def _take_up(run: Run, params: Params, read: Callable[[bytes], Resumed]) -> Resu
     return state
 
 
+def _is_run(folder: Path) -> bool:
+    try:
+        return (folder / PARAMS_FILE).is_file()
+    except OSError:  # the name is too long, say
+        return False
+
+
 def yaml_text(params: Params) -> str:
     return yaml.safe_dump(params.as_dict(), sort_keys=False, allow_unicode=True)
 
@@ -580,18 +593,20 @@ def _create(params: Params) -> Run:
     path = Path(params.out_dir) if params.out_dir is not None else _dated_folder()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() or path.is_symlink():
+        if params.out_dir is not None and (path.exists() or path.is_symlink()):
             return _overwrite(path, params)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=path.parent))
         try:
             (temporary / PARAMS_FILE).write_text(yaml_text(params), encoding="utf-8")
-            temporary.chmod(0o755)
+            temporary.chmod(0o777 & ~UMASK)
             temporary.rename(path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         return Run(path, params)
     except OSError as error:
+        if params.out_dir is None and path.exists():  # a run that began in the same second was faster
+            return _create(params)
         raise InputError(f"out_dir {path} cannot be written ({error.strerror or error})") from None
 
 
@@ -607,8 +622,9 @@ def _overwrite(path: Path, params: Params) -> Run:
     if not path.is_dir() or (any(path.iterdir()) and not (path / PARAMS_FILE).is_file()):
         raise InputError(f"out_dir {path} is no run's folder; --overwrite_output replaces nothing else")
     run = Run(path, params)
-    # params.yaml goes first and comes last: a folder that was left in between is no run.
-    for file in (path / PARAMS_FILE, run.log_path, *(path / name for name in MADE_BY_RUNS if name != ".lock")):
+    # Whenever this is interrupted, the folder is a run that can be resumed or replaced: at first as it was, without the
+    # checkpoints from its beginning, with the new params.yaml as the new one.
+    for file in (*(path / name for name in MADE_BY_RUNS), run.log_path):
         if file.is_dir():
             shutil.rmtree(file)
         else:
@@ -629,9 +645,11 @@ class _Console(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
 
-        with contextlib.suppress(BrokenPipeError):
+        try:
             tqdm.write(self.format(record), file=sys.stdout)
             sys.stdout.flush()
+        except BrokenPipeError:  # whoever read this has ended; the run and its log file go on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run_script(script: str, main: Callable[[Params], None], description: str) -> None:
@@ -640,6 +658,7 @@ def run_script(script: str, main: Callable[[Params], None], description: str) ->
     0: done; 2: the input is wrong; 1: the run could not go on; 130 and 143: stopped by Ctrl-C and SIGTERM. In all but
     the first case one line on standard error says why.
     """
+    signals = _Signals()
     console = _Console()
     console.setFormatter(_FORMAT)
     logging.basicConfig(level=logging.WARNING, handlers=[console], force=True)
@@ -648,15 +667,16 @@ def run_script(script: str, main: Callable[[Params], None], description: str) ->
     params = None
     try:
         params = read_params(script, description, sys.argv[1:])
-        signals = _Signals()
         main(params)
+        signals.end_at_once()
     except InputError as error:
-        _end(2, f"error: {_line(error)}")
-    except RunError as error:
-        _end(1, f"error: {_line(error)}{_how_to_resume(params)}")
-    except OSError as error:
-        _end(1, f"error: {_line(error)}{_how_to_resume(params)}")
+        signals.end_at_once()
+        _end(2, f"error: {_line(error, params)}")
+    except (RunError, OSError) as error:
+        signals.end_at_once()
+        _end(1, f"error: {_line(error, params)}{_how_to_resume(params)}")
     except KeyboardInterrupt:
+        signals.end_at_once()
         _end(128 + signals.received, f"stopped{_how_to_resume(params)}")
 
 
@@ -665,26 +685,34 @@ class _Signals:
 
     def __init__(self) -> None:
         self.received: int = signal.SIGINT
-        self._count = 0
+        self._interrupts = True
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._handle)
 
+    def end_at_once(self) -> None:
+        """From now on there is nothing left to be written."""
+        self._interrupts = False
+
     def _handle(self, number: int, frame: Any) -> None:
-        self.received, self._count = number, self._count + 1
-        if self._count > 1:
+        self.received = number
+        if not self._interrupts:
             os._exit(128 + number)
+        self.end_at_once()
         raise KeyboardInterrupt
 
 
-def _line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+def _line(error: BaseException, params: Params | None) -> str:
+    if isinstance(error, OSError) and error.strerror is not None:
+        where = error.filename or (params and params.folder)  # a failed write to an open file does not say which
+        return f"{where}: {error.strerror}" if where else error.strerror
     return " ".join(str(error).split())
 
 
 def _how_to_resume(params: Params | None) -> str:
     if params is None or params.folder is None:
         return ""
+    if not _is_run(params.folder):
+        return f"; the run's folder {params.folder} is gone"
     return f"; to go on: python {params.script}.py --resume {params.folder}"
 
 

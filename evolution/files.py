@@ -24,7 +24,7 @@ def write_atomically(path: Path | str, content: bytes | str, previous: Path | No
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_UMASK)
+            os.chmod(temporary, 0o666 & ~UMASK)
             if previous is not None and path.exists():
                 os.replace(path, previous)
             os.replace(temporary, path)
@@ -49,4 +49,4 @@ def _umask() -> int:
     return mask
 
 
-_UMASK = _umask()
+UMASK = _umask()
