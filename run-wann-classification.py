@@ -14,7 +14,7 @@ def main(params: utils.Params) -> None:
     task = ClassificationTask(
         datasets.load(params.dataset, params.data_dir),
         batch_size=params.batch_size,
-        workers=Workers(params.num_workers, params.backend),
+        workers=Workers(params.num_workers, params.backend, params.scheduler_address),
         evaluator=params.evaluator,
         use_torch=params.use_torch,
         use_cuda=params.use_cuda,

@@ -10,7 +10,7 @@ from evolution.workers import Workers
 
 def main(params: utils.Params) -> None:
     settings = utils.evolution_settings(params)
-    workers = Workers(params.num_workers, params.backend)
+    workers = Workers(params.num_workers, params.backend, params.scheduler_address)
     task = GymTask(
         params.env_name,
         num_trials=params.num_trials,

@@ -21,7 +21,7 @@ def main(params: utils.Params) -> None:
         batch_size_eval=params.batch_size_eval,
         evaluation_period=params.evaluation_period,
         train_only_outputs=params.train_only_outputs,
-        workers=Workers(params.num_workers, params.backend),
+        workers=Workers(params.num_workers, params.backend, params.scheduler_address),
         evaluator=params.evaluator,
         use_cuda=params.use_cuda,
     )
