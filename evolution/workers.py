@@ -16,7 +16,7 @@ from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 import joblib
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import get_reusable_executor, process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from evolution.errors import InputError, RunError
@@ -135,6 +135,8 @@ def _nothing() -> None: ...
 
 def _serve(parent: int) -> None:
     """What a worker process does first: leave Ctrl-C and SIGTERM to the run, and watch that it is still there."""
+    # loky takes what a worker imports and maps for a leak, and replaces it where psutil is there to tell it.
+    process_executor._USE_PSUTIL = False
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
