@@ -100,7 +100,7 @@ class Hebbian(LastLayer):
 
 
 class DirectFeedbackAlignment(LearningRule):
-    """Each hidden neuron gets the output error through a fixed random matrix (Nokland 2016)."""
+    """Each hidden neuron gets the output error through a fixed random matrix (Nøkland 2016)."""
 
     @staticmethod
     def feedback_shape(genome: Genome) -> tuple[int, ...]:

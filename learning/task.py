@@ -80,7 +80,7 @@ class LearningTask(Task):
         _check("evaluation_period", evaluation_period, EVALUATION_PERIODS)
         _check("evaluator", evaluator, ("auto", "reference", "compiled"))
         self.learning_rule = effective_rule(learning_rule, train_only_outputs)
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "learning_rule": self.learning_rule,
             "optimizer": optimizer,
             "lr": lr,
@@ -140,6 +140,9 @@ class LearningTask(Task):
             "test_loss": loss,
             "test_acc": accuracy,
         }
+
+    def close(self) -> None:
+        self.workers.close()
 
     # ---- spreading networks over workers --------------------------------------------------------------------------
 

@@ -88,7 +88,7 @@ class Trainer:
         device = self.network.hidden.device
         images, labels = to_tensor(images, device), to_tensor(labels, device)
         count = len(order) // batch_size
-        batches = to_tensor(np.asarray(order, np.int64), device)[: count * batch_size].view(count, batch_size)
+        batches = to_tensor(order, device)[: count * batch_size].view(count, batch_size)
         steps = [self.step(images[batch], labels[batch]) for batch in batches]
         losses, accuracies = (torch.stack(values).cpu().numpy() for values in zip(*steps, strict=True))
         return losses, accuracies
@@ -122,22 +122,14 @@ def train(
     otherwise as `Trainer` does.
     """
     check_batch_size(batch_size, len(images))
-    if order is None or feedback is None:
-        rule = effective_rule(learning_rule, train_only_outputs)
-        order = draw_order(num_epochs, len(images), _given(rng, "order")) if order is None else order
-        if feedback is None and rule_class(rule).feedback_shape(genome) is not None:
-            feedback = draw_feedback(genome, rule, _given(rng, "feedback"))
+    rule = effective_rule(learning_rule, train_only_outputs)
+    if order is None:
+        order = draw_order(num_epochs, len(images), _given(rng, "order"))
+    if feedback is None and rule_class(rule).feedback_shape(genome) is not None:
+        feedback = draw_feedback(genome, rule, _given(rng, "feedback"))
     if len(order) != num_epochs:
         raise ValueError(f"an order of {len(order)} epochs for {num_epochs}")
-    trainer = Trainer(
-        genome,
-        learning_rule=learning_rule,
-        optimizer=optimizer,
-        lr=lr,
-        train_only_outputs=train_only_outputs,
-        feedback=feedback,
-        device=device,
-    )
+    trainer = Trainer(genome, learning_rule=rule, optimizer=optimizer, lr=lr, feedback=feedback, device=device)
     images, labels = to_tensor(images, device), to_tensor(labels, device)
     epochs = [trainer.epoch(images, labels, permutation, batch_size) for permutation in order]
     losses, accuracies = (np.stack(values) for values in zip(*epochs, strict=True))
@@ -233,8 +225,9 @@ def _given(rng: np.random.Generator | None, what: str) -> np.random.Generator:
 
 
 def to_tensor(array: npt.NDArray | Tensor, device: Device) -> Tensor:
-    """The same numbers on the device; on the CPU the same memory."""
+    """The same numbers on the device, as 32-bit floats or 64-bit integers; where they are that, in the same memory."""
     with warnings.catch_warnings():
         # Workers share the data set as a read-only memory map, which torch would warn of; nothing here writes to it.
         warnings.filterwarnings("ignore", message=".*not writable")
-        return torch.as_tensor(array, device=device)
+        tensor = torch.as_tensor(array, device=device)
+    return tensor.to(torch.float32 if tensor.is_floating_point() else torch.int64)

@@ -530,6 +530,35 @@ def test_the_scripts_offer_exactly_the_registered_rules():
         assert issubclass(rules.rule_class(name), rules.LearningRule)
 
 
+class SignSymmetry(rules.LearningRule):
+    """Errors go back through the signs of the weights: a rule that the program does not know."""
+
+    def propagate(self, layer, values):
+        return layer(values, layer.matrix(layer.weights.detach().sign()))
+
+
+def test_a_new_rule_takes_one_class_and_one_line(monkeypatch):
+    monkeypatch.setattr(rules, "SignSymmetry", SignSymmetry, raising=False)
+    monkeypatch.setitem(LEARNING_RULES, "sign_symmetry", "SignSymmetry")
+    genome = evolved(4, 6, 3, 0.7, 30, with_weights=True)
+    images, labels = batch(genome)
+    expected = gradients_by_hand(genome, images, labels, np.sign(genome.weights))
+    assert_close(connection_gradients(genome, images, labels, "sign_symmetry"), expected)
+    found = train(genome, images, labels, learning_rule="sign_symmetry", batch_size=10, rng=np.random.default_rng(0))
+    assert found.losses[-1].mean() < found.losses[0].mean()
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+@pytest.mark.parametrize("whole", [np.int32, np.int64, np.uint8])
+def test_images_and_labels_of_other_precisions_are_taken(kind, whole):
+    genome = dense()
+    images, labels = batch(genome)
+    expected = connection_gradients(genome, images, labels, "backprop")
+    found = connection_gradients(genome, images.astype(kind), labels.astype(whole), "backprop")
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(training.forward(genome, images.astype(kind)), training.forward(genome, images))
+
+
 def test_the_guide_shows_the_code_that_runs():
     guide = (Path(__file__).parent.parent / "docs" / "adding-a-learning-rule.md").read_text(encoding="utf-8")
     assert inspect.getsource(rules.DirectFeedbackAlignment).strip() in guide

@@ -185,6 +185,8 @@ def test_workers_do_not_change_a_bit(evaluator):
     one, two, four = (t.evaluate(genomes, np.random.default_rng(3)) for t in tasks)
     same(one, two)
     same(one, four)
+    for t in tasks:
+        t.close()
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
