@@ -184,19 +184,18 @@ def evaluate(values, num_weights, num_inputs, activations, connection_start, sou
     """
     first_input = WEIGHT + num_weights
     first_connection = connection_start[first]
-    weight = WEIGHT if num_weights == 1 else ONE
     for n in range(first, end):
         start, stop = connection_start[n], connection_start[n + 1]
-        a = b = ZERO
+        # The neuron's input is weight * (a + b), all of them rows.
+        weight, a, b = ONE, ZERO, ZERO
         if num_weights > 1:
             a = SUM
             for i in range(lanes & -WIDTH):
                 values[SUM, i] = 0.0
             for c in range(start, stop):
                 _add_product(values, first_input + sources[c], WEIGHT + c - first_connection, lanes)
-        else:
-            if stop > start:
-                a = first_input + sources[start]
+        elif stop > start:
+            weight, a = WEIGHT, first_input + sources[start]
             if stop > start + 1:
                 b = first_input + sources[start + 1]
             if stop > start + 2:
@@ -239,50 +238,45 @@ def activate(activation, values, weight, a, b, out, lanes):
             values[out, i] = values[weight, i] * (values[a, i] + values[b, i])
     elif activation == STEP:
         for i in range(lanes & -WIDTH):
-            x = values[weight, i] * (values[a, i] + values[b, i])
-            values[out, i] = 1.0 if x > 0 else 0.0
+            values[out, i] = _step(values[weight, i] * (values[a, i] + values[b, i]))
     elif activation == SINE:
         far = 0
         for i in range(lanes & -WIDTH):
-            x = math.pi * (values[weight, i] * (values[a, i] + values[b, i]))
-            far += abs(x) > MAX_ANGLE
-            values[out, i] = sine_cosine(x)[0]
+            x = values[weight, i] * (values[a, i] + values[b, i])
+            far += abs(x) > FAR
+            values[out, i] = _sine(x)
         if far:
             for i in range(lanes):
-                x = math.pi * (values[weight, i] * (values[a, i] + values[b, i]))
-                values[out, i] = math.sin(x) if abs(x) > MAX_ANGLE else values[out, i]
+                x = values[weight, i] * (values[a, i] + values[b, i])
+                values[out, i] = math.sin(math.pi * x) if abs(x) > FAR else values[out, i]
     elif activation == COSINE:
         far = 0
         for i in range(lanes & -WIDTH):
-            x = math.pi * (values[weight, i] * (values[a, i] + values[b, i]))
-            far += abs(x) > MAX_ANGLE
-            values[out, i] = sine_cosine(x)[1]
+            x = values[weight, i] * (values[a, i] + values[b, i])
+            far += abs(x) > FAR
+            values[out, i] = _cosine(x)
         if far:
             for i in range(lanes):
-                x = math.pi * (values[weight, i] * (values[a, i] + values[b, i]))
-                values[out, i] = math.cos(x) if abs(x) > MAX_ANGLE else values[out, i]
+                x = values[weight, i] * (values[a, i] + values[b, i])
+                values[out, i] = math.cos(math.pi * x) if abs(x) > FAR else values[out, i]
     elif activation == GAUSSIAN:
         for i in range(lanes & -WIDTH):
-            x = values[weight, i] * (values[a, i] + values[b, i])
-            values[out, i] = _exp(-x * x / 2)
+            values[out, i] = _gaussian(values[weight, i] * (values[a, i] + values[b, i]))
     elif activation == TANH:
         for i in range(lanes & -WIDTH):
-            x = values[weight, i] * (values[a, i] + values[b, i])
-            values[out, i] = _tanh(x)
+            values[out, i] = _tanh(values[weight, i] * (values[a, i] + values[b, i]))
     elif activation == SIGMOID:
         for i in range(lanes & -WIDTH):
-            x = values[weight, i] * (values[a, i] + values[b, i])
-            values[out, i] = (_tanh(x / 2) + 1) / 2
+            values[out, i] = _sigmoid(values[weight, i] * (values[a, i] + values[b, i]))
     elif activation == INVERSE:
         for i in range(lanes & -WIDTH):
-            values[out, i] = -(values[weight, i] * (values[a, i] + values[b, i]))
+            values[out, i] = _inverse(values[weight, i] * (values[a, i] + values[b, i]))
     elif activation == ABS:
         for i in range(lanes & -WIDTH):
-            values[out, i] = abs(values[weight, i] * (values[a, i] + values[b, i]))
+            values[out, i] = _abs(values[weight, i] * (values[a, i] + values[b, i]))
     elif activation == RELU:
         for i in range(lanes & -WIDTH):
-            x = values[weight, i] * (values[a, i] + values[b, i])
-            values[out, i] = 0.0 if x < 0 else x  # NaN stays
+            values[out, i] = _relu(values[weight, i] * (values[a, i] + values[b, i]))
 
 
 # ---- functions of one number, without branches ------------------------------------------------------------------
@@ -320,7 +314,7 @@ ROUND = 1.5 * 2.0**52
 # pi/2 and log 2 as sums of two numbers, together good for 107 bits.
 HALF_PI, HALF_PI_REST = math.pi / 2, 6.123233995736766e-17
 LOG_2, LOG_2_REST = 0.6931471805599453, 2.3190468138462996e-17
-MAX_ANGLE = 1e12  # beyond, the quadrant no longer fits the reduction
+FAR = 1e12  # half turns; beyond, sine and cosine are left to the library
 
 # Near-minimax polynomials (Chebyshev interpolation with 60 digits), lowest power first: (sin r - r) / r^3 and
 # (cos r - 1 + r^2/2) / r^4 in r^2 for |r| <= pi/4, (exp r - 1 - r) / r^2 in r for |r| <= log(2)/2.
@@ -351,7 +345,7 @@ def _polynomial(x, coefficients):
 
 @kernel
 def sine_cosine(x):
-    """Sine and cosine within 1.5 units in the last place, for |x| <= MAX_ANGLE; exact at 0, NaN for NaN.
+    """Sine and cosine within 1.5 units in the last place, for |x| <= pi FAR; exact at 0, NaN for NaN.
 
     Quadrant n and the rest r of x = n pi/2 + r, |r| <= pi/4 (Cody and Waite 1980); then both polynomials, exchanged and
     negated as the quadrant asks.
@@ -368,6 +362,46 @@ def sine_cosine(x):
         _from_bits(_bits(sine) ^ ((quadrant & 2) << 62)),
         _from_bits(_bits(cosine) ^ (((quadrant + 1) & 2) << 62)),
     )
+
+
+@kernel
+def _step(x):
+    return 1.0 if x > 0 else 0.0
+
+
+@kernel
+def _inverse(x):
+    return -x
+
+
+@kernel
+def _abs(x):
+    return abs(x)
+
+
+@kernel
+def _relu(x):
+    return 0.0 if x < 0 else x  # NaN stays
+
+
+@kernel
+def _sine(x):
+    return sine_cosine(math.pi * x)[0]
+
+
+@kernel
+def _cosine(x):
+    return sine_cosine(math.pi * x)[1]
+
+
+@kernel
+def _gaussian(x):
+    return _exp(-x * x / 2)
+
+
+@kernel
+def _sigmoid(x):
+    return (_tanh(x / 2) + 1) / 2
 
 
 @kernel
