@@ -1,0 +1,54 @@
+"""A run like those of the scripts, on a made task that starts at once: many connections are good, neurons are not.
+
+Each network takes MADE_SECONDS (0 where the variable is not set). With MADE_STUBBORN, evaluations do not end, not even
+when they are interrupted.
+"""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+import utils
+from evolution import checkpoint
+from evolution.genome import Genome
+from evolution.loop import evolve
+from evolution.task import Fitness, Task
+from evolution.workers import Workers
+
+
+def rewards(population: Sequence[Genome], noise: Sequence[float]) -> list[float]:
+    time.sleep(float(os.environ.get("MADE_SECONDS", "0")) * len(population))
+    return [g.num_connections - 2.0 * g.num_hidden + noise[g.num_connections % len(noise)] for g in population]
+
+
+class MadeTask(Task):
+    num_inputs, num_outputs = 4, 2
+
+    def __init__(self, workers: Workers) -> None:
+        self.workers = workers
+
+    def evaluate(self, population: Sequence[Genome], rng: np.random.Generator) -> Fitness:
+        while os.environ.get("MADE_STUBBORN"):
+            try:
+                self.workers.map(rewards, population, rng.normal(size=100))
+            except KeyboardInterrupt:
+                print("not yet", flush=True)
+                time.sleep(60)
+        reward = np.array(self.workers.map(rewards, population, rng.normal(size=100)))
+        return Fitness({"mean_reward": reward, "max_reward": reward + 1}, ("mean_reward", "max_reward"))
+
+    def test(self, genome: Genome, rng: np.random.Generator) -> Mapping[str, float]:
+        return {"test_mean_reward": float(rng.normal())}
+
+
+def main(params: utils.Params) -> None:
+    settings = utils.evolution_settings(params)
+    task = MadeTask(Workers(params.num_workers, params.backend, params.scheduler_address))
+    with utils.open_run(params, checkpoint.from_bytes) as (run, state):
+        evolve(task, settings, run, state)
+
+
+if __name__ == "__main__":
+    utils.run_script("run-wann-gym", main, __doc__ or "")

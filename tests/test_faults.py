@@ -1,0 +1,263 @@
+"""What happens to a run in days: full disks, folders that vanish, Ctrl-C, a second run in the same folder."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from runs import MADE_RUN, ROOT, assert_same, finish, generations, log, members, run, start, wait_until
+
+import utils
+from evolution import checkpoint
+from evolution.errors import InputError
+
+PARAMETERS = "env_name: Made\npopulation_size: 20\ntournament_size: 4\nnum_generations: 40\nseed: 3\n"
+ENDLESS = ("--num_generations", 100000, "--checkpoint_period", 10000)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "made.yaml"
+    path.write_text(PARAMETERS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A run of 40 generations that nothing happened to."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "made.yaml").write_text(PARAMETERS)
+    assert run(MADE_RUN, folder / "made.yaml", "--out_dir", folder / "run")[::2] == (0, "")
+    return folder / "run"
+
+
+def resume_hint(folder):
+    return f"; to go on: python run-wann-gym.py --resume {folder}"
+
+
+def last_generation(folder):
+    return checkpoint.from_bytes((folder / checkpoint.NAME).read_bytes()).generation
+
+
+# ---- Ctrl-C ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    [
+        (signal.SIGINT, ("--num_workers", 1)),
+        (signal.SIGTERM, ("--num_workers", 2)),
+        (signal.SIGINT, ("--num_workers", 2, "--backend", "loky")),
+        (signal.SIGINT, ("--num_workers", 2, "--backend", "threading")),
+    ],
+)
+def test_ctrl_c_keeps_every_generation_and_says_how_to_go_on(tmp_path, file, number, workers):
+    folder = tmp_path / "run"
+    process = start(MADE_RUN, file, "--out_dir", folder, *ENDLESS, *workers, variables={"MADE_SECONDS": "0.001"})
+    wait_until(lambda: "generation 3:" in log(folder))
+    os.killpg(process.pid, number)  # to the workers too, as a terminal does
+    status, _, errors = finish(process)
+    assert (status, errors) == (128 + number, f"stopped{resume_hint(folder)}\n")
+    assert last_generation(folder) >= 3
+    assert generations(folder)[-1].startswith(f"generation {last_generation(folder)}:")
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(tmp_path, file, undisturbed):
+    folder = tmp_path / "run"
+    process = start(MADE_RUN, file, "--out_dir", folder, variables={"MADE_SECONDS": "0.001"})
+    wait_until(lambda: "generation 3:" in log(folder))
+    process.send_signal(signal.SIGINT)
+    assert finish(process)[0] == 130
+    assert run(MADE_RUN, "--resume", folder)[::2] == (0, "")
+    assert_same(folder, undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_ctrl_c_ends_at_once_and_leaves_no_process(tmp_path, file, number):
+    folder, variables = tmp_path / "run", {"MADE_STUBBORN": "1", "MADE_SECONDS": "0.1"}
+    process = start(MADE_RUN, file, "--out_dir", folder, "--num_workers", 2, variables=variables)
+    wait_until(lambda: len(members(process.pid)) >= 3)
+    os.killpg(process.pid, number)
+    assert process.stdout.readline() != ""  # the first line of the log
+    assert process.stdout.readline() == "not yet\n"
+    os.killpg(process.pid, number)
+    assert process.wait(5) == 128 + number
+    wait_until(lambda: not members(process.pid), 10)
+    assert finish(process)[2] == ""
+
+
+@pytest.mark.parametrize(
+    ("moment", "said"),
+    [
+        ("utils.read_params = lambda *_: os.kill(os.getpid(), signal.SIGINT)", "stopped\n"),
+        ("utils.read_params = lambda *_: atexit.register(os.kill, os.getpid(), signal.SIGINT)", ""),
+    ],
+    ids=["on the way in", "on the way out"],
+)
+def test_ctrl_c_shows_no_traceback(tmp_path, moment, said):
+    program = tmp_path / "program.py"
+    program.write_text(
+        f"import atexit, os, signal, utils\n{moment}\nutils.run_script('run-wann-gym', lambda params: None, '')\n"
+    )
+    assert run(program) == (130, "", said)
+
+
+# ---- files that cannot be written -----------------------------------------------------------------------------------
+
+
+def limit_files(size):
+    """Files cannot grow beyond so many bytes: a full disk that needs no rights to be made."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+# By size, the first that cannot be written: champion, log, checkpoint, event file.
+@pytest.mark.parametrize("size", [600, 1500, 4500, 12000])
+def test_a_full_disk_ends_the_run_with_one_line_and_whole_files(tmp_path, file, undisturbed, size):
+    folder = tmp_path / "run"
+    status, _, errors = run(MADE_RUN, file, "--out_dir", folder, preexec_fn=limit_files(size))
+    assert status == 1
+    assert errors.count("\n") == 1
+    assert errors.startswith(f"error: {folder}")
+    assert errors.endswith(f": File too large{resume_hint(folder)}\n")
+    for name in (checkpoint.NAME, checkpoint.PREVIOUS_NAME):
+        if (folder / name).exists():
+            checkpoint.from_bytes((folder / name).read_bytes())
+    assert run(MADE_RUN, "--resume", folder)[::2] == (0, "")
+    assert_same(folder, undisturbed)
+
+
+def test_where_not_even_params_yaml_can_be_written_there_is_no_folder(tmp_path, file):
+    status, _, errors = run(MADE_RUN, file, "--out_dir", tmp_path / "run", preexec_fn=limit_files(100))
+    assert (status, errors) == (2, f"error: out_dir {tmp_path / 'run'} cannot be written (File too large)\n")
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a file system can only be mounted as root")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def test_a_run_goes_on_when_a_full_disk_has_room_again(tmp_path, file, undisturbed, small_disk):
+    folder = small_disk / "run"
+    status, _, errors = run(MADE_RUN, file, "--out_dir", folder, "--checkpoint_period", 0)
+    assert status == 1
+    assert errors.startswith(f"error: {folder}")
+    assert errors.endswith(f": No space left on device{resume_hint(folder)}\n")
+    assert last_generation(folder) >= 1
+    subprocess.run(["mount", "-o", "remount,size=1m", small_disk], check=True)
+    assert run(MADE_RUN, "--resume", folder, "--checkpoint_period", 60)[::2] == (0, "")
+    assert_same(folder, undisturbed)
+
+
+def test_a_folder_that_becomes_read_only_ends_the_run_with_one_line(tmp_path, file):
+    wrapper = []
+    if os.geteuid() == 0:  # whom permissions do not hold back
+        if shutil.which("setpriv") is None:
+            pytest.skip("root can write everywhere, and there is no setpriv to run without that")
+        wrapper = ["setpriv", "--bounding-set=-dac_override"]
+    folder = tmp_path / "run"
+    variables = {"MADE_SECONDS": "0.001"}
+    process = start(MADE_RUN, file, "--out_dir", folder, *ENDLESS[:2], wrapper=wrapper, variables=variables)
+    wait_until(lambda: "generation 1:" in log(folder))
+    folder.chmod(0o555)
+    process.send_signal(signal.SIGINT)  # which asks for a checkpoint
+    status, _, errors = finish(process)
+    hint = resume_hint(folder)
+    assert (status, errors) == (1, f"error: {folder / checkpoint.NAME}: Permission denied{hint}\n")
+    status, _, errors = run(MADE_RUN, "--resume", folder, wrapper=wrapper)
+    assert status == 1
+    assert errors.startswith(f"error: {folder}")
+    assert errors.count("\n") == 1
+    folder.chmod(0o755)
+    assert run(MADE_RUN, "--resume", folder, "--num_generations", last_generation(folder) + 2)[0] == 0
+
+
+def test_a_folder_that_is_removed_ends_the_run_with_one_line(tmp_path, file):
+    folder = tmp_path / "run"
+    process = start(MADE_RUN, file, "--out_dir", folder, *ENDLESS, variables={"MADE_SECONDS": "0.001"})
+    wait_until(lambda: "generation 1:" in log(folder))
+    folder.rename(tmp_path / "elsewhere")
+    status, _, errors = finish(process)
+    assert status == 1
+    assert errors.endswith(f": No such file or directory; the run's folder {folder} is gone\n")
+    assert errors.count("\n") == 1
+    assert not folder.exists()
+
+
+def test_a_reader_of_the_output_that_goes_away_does_not_stop_the_run(tmp_path, file, undisturbed):
+    folder = tmp_path / "run"
+    process = start(MADE_RUN, file, "--out_dir", folder, variables={"MADE_SECONDS": "0.0005"})
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(60) == 0
+    assert process.stderr.read() == ""
+    assert_same(folder, undisturbed)
+
+
+# ---- two runs in one folder -----------------------------------------------------------------------------------------
+
+
+def test_a_second_run_in_the_folder_is_refused_and_a_killed_one_leaves_no_lock(tmp_path, file):
+    folder = tmp_path / "run"
+    arguments = (file, "--out_dir", folder, "--num_workers", 2, *ENDLESS)
+    first = start(MADE_RUN, *arguments, variables={"MADE_SECONDS": "0.001"})
+    wait_until(lambda: "generation 1:" in log(folder))
+    for second in (("--resume", folder), (file, "--out_dir", folder, "--overwrite_output")):
+        status, _, errors = run(MADE_RUN, *second)
+        assert (status, errors) == (2, f"error: {folder}: another run is at work in this folder\n")
+    done = len(generations(folder))
+    wait_until(lambda: len(generations(folder)) > done + 2)
+    first.kill()  # its workers see it a moment later
+    first.wait()
+    assert run(MADE_RUN, "--resume", folder, "--num_generations", 5)[0] == 0
+    finish(first)
+
+
+def test_runs_that_begin_in_the_same_second_get_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params = utils.read_params(utils.GYM, "", [str(ROOT / "params/wann-gym/CartPole-v0.yaml")])
+    taken = utils._create(params)
+    names = iter([taken.path])  # what a run saw that looked just before the other made its folder
+    monkeypatch.setattr(utils, "_dated_folder", lambda find=utils._dated_folder: next(names, None) or find())
+    other = utils._create(params)
+    assert other.path != taken.path
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([other.path.name, taken.path.name])
+    taken.close()
+    other.close()
+
+
+def test_what_a_killed_run_was_writing_is_removed_when_it_goes_on(tmp_path, file):
+    folder = tmp_path / "run"
+    assert run(MADE_RUN, file, "--out_dir", folder, "--num_generations", 2)[0] == 0
+    (folder / ".unfinished.abc").write_text("half")
+    (folder / "networks").mkdir()
+    (folder / "networks" / ".unfinished.def").write_text("half")
+    assert run(MADE_RUN, "--resume", folder)[0] == 0
+    assert not list(folder.rglob(".unfinished*"))
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path, file):
+    for name, size in (("one", 20), ("other", 30)):
+        arguments = ("--out_dir", tmp_path / name, "--num_generations", 2, "--population_size", size)
+        assert run(MADE_RUN, file, *arguments)[0] == 0
+    shutil.copy(tmp_path / "other" / checkpoint.NAME, tmp_path / "one" / checkpoint.NAME)
+    status, _, errors = run(MADE_RUN, "--resume", tmp_path / "one", "--num_generations", 3)
+    assert status == 2
+    assert "the checkpoint is of another run: 30 networks" in errors
+
+
+def test_folders_without_a_run_cannot_be_resumed(tmp_path):
+    for folder in (tmp_path, tmp_path / "missing", Path("x" * 300)):
+        with pytest.raises(InputError, match="there is no run in this folder"):
+            utils.read_params(utils.GYM, "", ["--resume", str(folder)])
