@@ -30,7 +30,7 @@ def data(num_train=130, num_test=45, num_inputs=6, num_classes=3):
     return images[:num_train], labels[:num_train], images[num_train:], labels[num_train:]
 
 
-def task(dataset=None, num_workers=1, **changes):
+def task(dataset=None, **changes):
     options = {
         "learning_rule": "backprop",
         "optimizer": "adam",
@@ -41,7 +41,7 @@ def task(dataset=None, num_workers=1, **changes):
         "batch_size_eval": 32,
         "evaluation_period": "last_epoch",
         "train_only_outputs": False,
-        "workers": Workers(num_workers),
+        "workers": Workers(1),
         "evaluator": "reference",
     }
     return LearningTask(data() if dataset is None else dataset, **(options | changes))
@@ -179,9 +179,10 @@ def test_a_champion_is_trained_afresh_and_tested_on_the_whole_test_set(evaluator
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
 def test_workers_do_not_change_a_bit(evaluator):
-    """The rule has random feedback of each network's own."""
+    """The rule has random feedback of each network's own; one pool are processes, one are threads."""
     genomes = population(use_bias=True)
-    tasks = [task(num_workers=n, learning_rule="feedback_alignment", evaluator=evaluator) for n in (1, 2, 4)]
+    pools = Workers(1), Workers(2), Workers(4, "threading")
+    tasks = [task(workers=pool, learning_rule="feedback_alignment", evaluator=evaluator) for pool in pools]
     one, two, four = (t.evaluate(genomes, np.random.default_rng(3)) for t in tasks)
     same(one, two)
     same(one, four)
