@@ -1,0 +1,167 @@
+"""Checkpoints: all of a state comes back; damage is found, wherever it is; there is always a whole one."""
+
+import contextlib
+import hashlib
+import io
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from states import put, state
+
+from evolution import checkpoint
+from evolution.checkpoint import Keeper, from_bytes, to_bytes
+from evolution.errors import InputError, RunError
+
+DAMAGED = r"^(not a checkpoint|the checkpoint is damaged)"
+KINDS = [
+    {"with_weights": False},
+    {"with_weights": True},
+    {"with_weights": True, "use_bias": True},
+    {"with_weights": False, "champion": False},
+]
+
+
+def assert_equal(one, other):
+    assert (one.generation, dict(one.file_sizes)) == (other.generation, dict(other.file_sizes))
+    assert list(one.population) == list(other.population)
+    assert [g.made_with for g in one.population] == [g.made_with for g in other.population]
+    assert one.fitness.objectives == other.fitness.objectives
+    assert set(one.fitness.values) == set(other.fitness.values)
+    for name, values in one.fitness.values.items():
+        np.testing.assert_array_equal(values, other.fitness.values[name])
+    for a, b in zip(one.fitness.weights or [], other.fitness.weights or [], strict=True):
+        assert a.dtype == b.dtype == np.float32
+        np.testing.assert_array_equal(a, b)
+    assert (one.champion is None) == (other.champion is None)
+    if one.champion is not None:
+        assert (one.champion.genome, one.champion.generation) == (other.champion.genome, other.champion.generation)
+        np.testing.assert_equal(dict(one.champion.values), dict(other.champion.values))
+        np.testing.assert_array_equal(one.champion.weights, other.champion.weights)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_state_comes_back_as_it_was(kind):
+    assert_equal(from_bytes(to_bytes(state(**kind))), state(**kind))
+
+
+@pytest.mark.parametrize("kind", KINDS[:2])
+def test_a_checkpoint_that_ends_early_is_refused_wherever_it_ends(kind):
+    content = to_bytes(state(**kind))
+    for length in range(len(content)):
+        with pytest.raises(InputError, match=DAMAGED):
+            from_bytes(content[:length])
+    with pytest.raises(InputError, match="damaged"):
+        from_bytes(content + b"\0")
+
+
+def test_a_flipped_bit_is_found_in_every_byte():
+    content = to_bytes(state(with_weights=True))
+    for position in range(len(content)):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << position % 8
+        with pytest.raises(InputError, match=DAMAGED):
+            from_bytes(bytes(damaged))
+
+
+def test_nothing_in_a_checkpoint_is_a_pickle():
+    arrays = {"fitness/reward": np.array([object()], object)}
+    with pytest.raises(ValueError, match="allow_pickle"):
+        checkpoint.encode({}, arrays)
+    buffer = io.BytesIO()
+    np.savez(buffer, meta=np.array([{"generation": 1}], object))
+    body = buffer.getvalue()
+    content = checkpoint.MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    with pytest.raises(InputError, match="allow_pickle=False"):
+        from_bytes(content)
+
+
+# ---- the two files --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def keeper(tmp_path):
+    put(tmp_path, state(with_weights=False).file_sizes)
+    return Keeper(tmp_path, to_bytes, period=0)
+
+
+def states(*generations):
+    return [state(with_weights=False, generation=generation) for generation in generations]
+
+
+def found(folder):
+    loaded, damaged = checkpoint.load(folder, from_bytes)
+    return None if loaded is None else loaded.generation, len(damaged)
+
+
+def test_the_newest_whole_checkpoint_counts(tmp_path, keeper):
+    assert found(tmp_path) == (None, 0)
+    for newest in states(1, 2, 3):
+        keeper.update(newest)
+        assert found(tmp_path) == (newest.generation, 0)
+    path = tmp_path / checkpoint.NAME
+    path.write_bytes(path.read_bytes()[:-1])
+    assert found(tmp_path) == (2, 1)
+    path.unlink()
+    assert found(tmp_path) == (2, 0)
+    (tmp_path / checkpoint.PREVIOUS_NAME).write_bytes(b"")
+    with pytest.raises(InputError, match=r"^no whole checkpoint: .*checkpoint.previous.npz: not a checkpoint$"):
+        found(tmp_path)
+
+
+@pytest.mark.parametrize("call", ["fsync", "chmod", "replace"])
+@pytest.mark.parametrize("number", range(4))
+def test_whatever_fails_while_it_is_written_the_last_one_stays(tmp_path, keeper, monkeypatch, call, number):
+    for newest in states(1, 2):
+        keeper.update(newest)
+    real, calls = getattr(os, call), iter(range(100))
+
+    def failing(*arguments):
+        if next(calls) == number:
+            raise OSError(28, "No space left on device")
+        real(*arguments)
+
+    monkeypatch.setattr(os, call, failing)
+    (newer,) = states(3)
+    raised = False
+    try:
+        keeper.update(newer)
+    except OSError:
+        raised = True
+    assert raised == (number < {"fsync": 3, "chmod": 1, "replace": 2}[call])
+    assert found(tmp_path) == (2 if raised else 3, 0)
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt, RunError, OSError, ZeroDivisionError])
+def test_a_period_bounds_how_often_and_the_end_is_kept(tmp_path, keeper, error):
+    keeper = Keeper(tmp_path, to_bytes, period=3600)
+    with contextlib.suppress(error or ()), keeper:
+        for newest in states(1, 2, 3):
+            keeper.update(newest)
+            assert found(tmp_path) == (1, 0)
+        if error is not None:
+            raise error
+    assert found(tmp_path) == (3 if error in (None, KeyboardInterrupt, RunError) else 1, 0)
+
+
+def test_a_checkpoint_comes_after_the_files_whose_lengths_it_holds(tmp_path, keeper, monkeypatch):
+    """Else they could be shorter than it says after a power failure."""
+    order = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (order.append(os.readlink(f"/proc/self/fd/{fd}")), real(fd)))
+    (newest,) = states(1)
+    keeper.update(newest)
+    assert [name.rpartition("/")[2] for name in order[:2]] == ["run.log", "events.out.tfevents.1"]
+    assert ".unfinished" in order[2]
+
+
+def test_a_run_that_goes_on_does_not_write_what_it_read(tmp_path, keeper):
+    (read,) = states(4)
+    with Keeper(tmp_path, to_bytes, 0, read):
+        pass
+    assert found(tmp_path) == (None, 0)
+    with Keeper(tmp_path, to_bytes, 0, read) as keeper:
+        keeper.update(replace(read, generation=5))
+    assert found(tmp_path) == (5, 0)
