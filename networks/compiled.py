@@ -139,16 +139,17 @@ def forward(genome: Genome, inputs: npt.ArrayLike, weights: npt.ArrayLike) -> Ar
 
 @kernel
 def _forward(flat, inputs, weights, outputs):
-    num_inputs, num_outputs, use_bias, _, _, activations, connection_start, sources, _ = flat
-    num_computed, num_weights = len(activations), weights.shape[1]
-    needed = np.zeros(num_inputs + num_computed, np.bool_)
+    num_inputs, num_outputs, use_bias, neuron_start, _, activations, connection_start, sources, _ = flat
+    first, end = neuron_start
+    num_weights = weights.shape[1]
+    needed = np.zeros(num_inputs + end, np.bool_)
     for source in sources:
         needed[source] = True
-    values = new_values(num_weights, num_inputs + num_computed)
-    first_input = WEIGHT + num_weights
-    first_output = len(values) - num_outputs
-    for start in range(0, len(inputs), LANES):
-        stop = min(start + LANES, len(inputs))
+    values = new_values(num_weights, num_inputs + end)
+    num_rows, lanes = values.shape
+    first_input, first_output = WEIGHT + num_weights, num_rows - num_outputs
+    for start in range(0, len(inputs), lanes):
+        stop = min(start + lanes, len(inputs))
         for i in range(num_inputs - use_bias):
             if needed[i]:
                 for b in range(start, stop):
@@ -156,7 +157,7 @@ def _forward(flat, inputs, weights, outputs):
         for w in range(len(weights)):
             for c in range(num_weights):
                 values[WEIGHT + c] = weights[w, c]
-            evaluate(values, num_weights, num_inputs, activations, connection_start, sources, 0, num_computed, LANES)
+            evaluate(values, num_weights, num_inputs, activations, connection_start, sources, first, end, lanes)
             for o in range(num_outputs):
                 for b in range(start, stop):
                     outputs[w, b, o] = values[first_output + o, b - start]
