@@ -27,7 +27,7 @@ def main(params: utils.Params) -> None:
     )
     utils.check_sizes(params, task.num_inputs, task.num_outputs)
     with utils.open_run(params, checkpoint.from_bytes) as (run, state):
-        evolve(task, settings, run, state, utils.portrait)
+        evolve(task, settings, run, state, utils.portrait(params))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+import numpy.typing as npt
 import yaml
 
 from evolution import checkpoint
@@ -35,7 +37,8 @@ from evolution.checkpoint import Loaded
 from evolution.errors import InputError, RunError
 from evolution.events import EventLog
 from evolution.files import TEMPORARY, UMASK, remove_unfinished, write_atomically
-from evolution.loop import EvolutionSettings
+from evolution.genome import Genome
+from evolution.loop import EvolutionSettings, Portrait
 from evolution.mutation import MutationSettings
 from evolution.selection import SelectionSettings
 from learning import LEARNING_RULES
@@ -472,6 +475,18 @@ def provenance(params: Params) -> dict[str, Any]:
             versions[package] = importlib.metadata.version(package)
     task = {name: getattr(params, name) for name in ("env_name", "dataset", "learning_rule") if hasattr(params, name)}
     return {"script": params.script, "seed": params.seed, **task, "versions": versions}
+
+
+def portrait(params: Params) -> Portrait:
+    """What draws a tested champion for TensorBoard: its picture (H, W, 3) and its graph's statistics."""
+    task = getattr(params, "env_name", None) or params.dataset
+
+    def draw(genome: Genome) -> tuple[npt.NDArray[np.uint8], Mapping[str, float]]:
+        from analysis import draw, graph, names  # matplotlib takes a while to import
+
+        return draw.image(genome, names.names_of(genome, task), "Champion"), graph.statistics(genome)
+
+    return draw
 
 
 # ---- the run folder -------------------------------------------------------------------------------------------------

@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class RunError(RuntimeError):
     """The run cannot go on (disk full, folder gone, cluster lost, environment broken). Exit status 1."""
+
+
+class WorkerLost(RunError):
+    """A worker process was killed while it evaluated."""

@@ -41,6 +41,7 @@ class Task(ABC):
 
     num_inputs: int
     num_outputs: int
+    evaluator_name: str = "reference"  # which path computes, in plain words, for the log
 
     @abstractmethod
     def evaluate(self, population: Sequence[Genome], rng: np.random.Generator) -> Fitness:

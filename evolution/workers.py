@@ -19,7 +19,7 @@ import joblib
 from joblib.externals.loky import get_reusable_executor, process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from evolution.errors import InputError, RunError
+from evolution.errors import InputError, RunError, WorkerLost
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -82,7 +82,7 @@ class Workers:
             return self._loky(calls)
         except TerminatedWorkerError:
             self._loky = None
-            raise RunError("a worker process was killed (did the machine run out of memory?)") from None
+            raise WorkerLost("a worker process was killed (did the machine run out of memory?)") from None
 
     def close(self) -> None:
         """End the processes, or leave the cluster."""

@@ -6,6 +6,8 @@ import numpy.typing as npt
 from evolution.genome import ACTIVATION_NAMES, Genome
 from networks.activations import NUMPY
 
+SHARED_WEIGHTS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)  # that a weight agnostic network is evaluated at (SPEC 4)
+
 Array = npt.NDArray[np.float64]
 
 
