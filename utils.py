@@ -85,7 +85,7 @@ class Parameter:
             bounds = [
                 f"at least {self.low}" if self.low is not None else "",
                 f"above {self.above}" if self.above is not None else "",
-                f"at most {self.high}" if self.high is not None and self.high < LARGE else "",
+                f"at most {self.high}" if self.high is not None else "",
                 f"below {self.below}" if self.below is not None else "",
             ]
             kind = ", ".join([kind, *filter(None, bounds)])
@@ -121,7 +121,9 @@ class Parameter:
         return value
 
     def error(self, value: Any, where: str) -> InputError:
-        return InputError(f"{where}: {self.name} is {show(value)}; it must be {self.allowed}")
+        too_large = self.high is None and type(value) in (int, float) and value > LARGE
+        limit = f", at most {LARGE}" if too_large else ""
+        return InputError(f"{where}: {self.name} is {show(value)}; it must be {self.allowed}{limit}")
 
 
 _TRUTH = {"true": True, "false": False, "True": True, "False": False}
@@ -195,7 +197,7 @@ _DECLARED: dict[str, list[Parameter]] = {
         Parameter("take_argmax_action", bool, True, "the action is the index of the largest output", (GYM,)),
         Parameter("use_cuda", bool, False, "compute on a GPU, with torch", (CLASSIFICATION, *LEARNING)),
         Parameter("use_torch", bool, False, "compute with torch", (CLASSIFICATION,)),
-        Parameter("seed", int, None, "decides the run; drawn and recorded where it is not given", low=0),
+        Parameter("seed", int, None, "decides the run; drawn and recorded where it is not given", low=0, high=2**63 - 1),
         Parameter("checkpoint_period", float, 60.0, "seconds between checkpoints", low=0),
         Parameter("max_minutes", float, None, "minutes after which the run stops, to be resumed", EVOLUTION, above=0),
     ],
