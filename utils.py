@@ -197,7 +197,7 @@ _DECLARED: dict[str, list[Parameter]] = {
         Parameter("take_argmax_action", bool, True, "the action is the index of the largest output", (GYM,)),
         Parameter("use_cuda", bool, False, "compute on a GPU, with torch", (CLASSIFICATION, *LEARNING)),
         Parameter("use_torch", bool, False, "compute with torch", (CLASSIFICATION,)),
-        Parameter("seed", int, None, "decides the run; drawn and recorded where it is not given", low=0, high=2**63 - 1),
+        Parameter("seed", int, None, "decides the run; drawn and recorded where it is not given", low=0, high=10**18),
         Parameter("checkpoint_period", float, 60.0, "seconds between checkpoints", low=0),
         Parameter("max_minutes", float, None, "minutes after which the run stops, to be resumed", EVOLUTION, above=0),
     ],
