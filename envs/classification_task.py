@@ -158,7 +158,7 @@ def _sums(logits: Array, labels: Labels) -> Array:
 
 
 def _summary(losses: Array, accuracies: Array) -> dict[str, Array]:
-    """Rewards and accuracies (N,) from losses and accuracies (N, W): the mean, and at the weight of the smallest loss."""
+    """Rewards and accuracies (N,) from those at each weight (N, W): means, and those where the loss is smallest."""
     best = losses.argmin(axis=1)
     return {
         "mean_reward": -losses.mean(axis=1),
