@@ -5,6 +5,7 @@ a lane whose episode has ended takes the next one (another weight or trial of th
 the last lane moves into the gap. No lane's arithmetic depends on another's: grouping never changes a result.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -108,12 +109,15 @@ def _flat_weights(genomes: Sequence[Genome], flat: FlatNetworks, weights: Weight
 
 def starts(env_name: str, seeds: Sequence[int]) -> Array:
     """The states (K, 4) that the environment starts from with these seeds."""
-    environment = _environment(env_name).make()
-    states = np.empty((len(seeds), 4))
-    for k, seed in enumerate(seeds):
-        environment.reset(seed=int(seed))
-        states[k] = environment.state  # type: ignore[attr-defined]
-    return states
+    make = _environment(env_name).make
+    return np.array([_start_of(make, int(seed)) for seed in seeds]).reshape(-1, 4)
+
+
+@functools.lru_cache(maxsize=10_000)  # all networks of a generation start from the same few
+def _start_of(make: type[gymnasium.Env], seed: int) -> Array:
+    environment = make()
+    environment.reset(seed=seed)
+    return environment.state  # type: ignore[attr-defined]
 
 
 def replay(env_name: str, seed: int, actions: npt.ArrayLike) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
