@@ -109,13 +109,12 @@ def _flat_weights(genomes: Sequence[Genome], flat: FlatNetworks, weights: Weight
 
 def starts(env_name: str, seeds: Sequence[int]) -> Array:
     """The states (K, 4) that the environment starts from with these seeds."""
-    make = _environment(env_name).make
-    return np.array([_start_of(make, int(seed)) for seed in seeds]).reshape(-1, 4)
+    return np.array([_start_of(env_name, int(seed)) for seed in seeds]).reshape(-1, 4)
 
 
 @functools.lru_cache(maxsize=10_000)  # all networks of a generation start from the same few
-def _start_of(make: type[gymnasium.Env], seed: int) -> Array:
-    environment = make()
+def _start_of(env_name: str, seed: int) -> Array:
+    environment = _environment(env_name).make()
     environment.reset(seed=seed)
     return environment.state  # type: ignore[attr-defined]
 
