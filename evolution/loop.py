@@ -113,6 +113,7 @@ class _Evolution:
         if state is not None:
             self.check(state)
             first = state.generation + 1
+        self.run.log.info("evaluation: %s", self.task.evaluator_name)
         minutes = np.inf if settings.max_minutes is None else settings.max_minutes
         deadline = time.monotonic() + 60 * minutes
         keeper = Keeper(self.run.path, checkpoint.to_bytes, settings.checkpoint_period, state)
