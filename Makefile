@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
+SEED ?= 0
+MINUTES ?= 2.5
 
-.PHONY: setup swingup test lint type check clean
+.PHONY: help setup swingup test lint type check bench reproduce clean
 .DEFAULT_GOAL := help
 
 help: ## say what there is
@@ -18,7 +20,12 @@ setup: .venv/installed ## install every package of requirements.txt into .venv
 	touch $@
 
 swingup: setup ## evolve networks that swing a pole up, about three minutes
-	$(BIN)/python -m benchmarks.swingup
+	$(BIN)/python run-wann-gym.py params/wann-gym/CartPoleSwingUp.yaml --num_workers 2 --seed $(SEED) \
+		--max_minutes $(MINUTES) --out_dir out/swingup --overwrite_output
+	$(BIN)/python -m analysis draw out/swingup/champion_network.json --env_name CartPoleSwingUp --to out/swingup/champion
+	$(BIN)/python -m analysis film out/swingup/champion_network.json --env_name CartPoleSwingUp --weight 1 \
+		--to out/swingup/champion.gif
+	$(BIN)/python -m analysis report out/swingup
 
 test: lint type check ## lint, type-check, test
 
@@ -31,6 +38,16 @@ type: setup
 
 check: setup
 	$(BIN)/python -m pytest -n 2
+
+bench: setup ## measure the kernels against their references, and print a table
+	$(BIN)/python -m benchmarks
+
+# The published experiments, resumable: what was begun goes on. ARGUMENTS="--seeds 2 --num_generations 100" bounds them.
+REPRODUCTIONS := random-networks cartpole swingup bipedal digits mnist-wann wlnn
+reproduce: $(addprefix reproduce-,$(REPRODUCTIONS)) ## run all published experiments again (days)
+
+reproduce-%: setup
+	$(BIN)/python -m benchmarks.reproduction.$(subst -,_,$*) $(ARGUMENTS)
 
 clean: ## remove what tools left (not .venv, not out/)
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
