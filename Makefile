@@ -5,7 +5,7 @@ export OMP_NUM_THREADS ?= 1
 SEED ?= 0
 MINUTES ?= 2.5
 
-.PHONY: help setup swingup test lint type check bench reproduce clean
+.PHONY: help setup swingup test lint type check fuzz bench reproduce clean
 .DEFAULT_GOAL := help
 
 help: ## say what there is
@@ -38,6 +38,9 @@ type: setup
 
 check: setup
 	$(BIN)/python -m pytest -n 2
+
+fuzz: setup ## feed the readers of files and command lines with nonsense, for hours: FUZZ_EXAMPLES of each kind
+	FUZZ_EXAMPLES=$(or $(FUZZ_EXAMPLES),1000000) $(BIN)/python -m pytest -n 2 tests/test_fuzz.py
 
 bench: setup ## measure the kernels against their references, and print a table
 	$(BIN)/python -m benchmarks

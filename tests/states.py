@@ -1,15 +1,17 @@
 """Run states for tests, small and with everything in them that a checkpoint can hold."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 from genomes import evolved
 
 from evolution.checkpoint import Champion, State
+from evolution.events import EventLog
 from evolution.loop import EvolutionSettings
 from evolution.mutation import MutationSettings
 from evolution.selection import SelectionSettings
-from evolution.task import Fitness
+from evolution.task import Fitness, Task
 
 SIZE = 6
 
@@ -48,3 +50,32 @@ def put(folder: Path, sizes: dict[str, int]) -> None:
     for name, size in sizes.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(bytes(size))
+
+
+class Noise(Task):
+    """The task that the state could be of: rewards by chance, weights as they are."""
+
+    num_inputs, num_outputs = 4, 2
+
+    def evaluate(self, population, rng):
+        values = {"reward": rng.normal(size=len(population)), "acc": rng.random(len(population))}
+        weights = None if population[0].weights is None else [genome.weights for genome in population]
+        return Fitness(values, ("reward", "acc"), weights)
+
+    def test(self, genome, rng):
+        return {}
+
+
+class Folder:
+    """A run's folder without a script around it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.log = path, logging.getLogger("neuroevolution.test")
+        self.writer = EventLog(path / "tensorboard_summary")
+
+    def file_sizes(self) -> dict[str, int]:
+        self.writer.flush()
+        return {}
+
+    def close(self) -> None:
+        self.writer.close()
