@@ -373,7 +373,8 @@ def help_text(script: str, description: str) -> str:
         f"{script}.py", description=description, usage=f"python {script}.py PARAMS_FILE [--name value ...]"
     )
     for group, parameters in _DECLARED.items():
-        arguments = parser.add_argument_group(group)
+        used = any(script in p.scripts for p in parameters)
+        arguments = parser.add_argument_group(group, None if used else "none: this script has no use for them")
         if group == "task and data set":
             arguments.add_argument("params_file", help="YAML file of parameters (see params/)")
         for p in parameters:

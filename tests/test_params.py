@@ -153,14 +153,22 @@ def test_missing_parameter_files_are_named(tmp_path):
         read()
 
 
-def test_help_shows_the_seven_groups_and_only_what_the_script_uses():
-    text = utils.help_text(utils.GYM, "")
+@pytest.mark.parametrize("script", utils.ALL)
+def test_help_shows_the_seven_groups_and_only_what_the_script_uses(script):
+    text = utils.help_text(script, "")
     headings = re.findall(r"^([a-z ]+):$", text, re.MULTILINE)
-    groups = ["evolution", "evaluation", "architecture", "task and data set", "computation", "miscellaneous"]
-    assert [h for h in headings if h in groups] == groups
-    assert "--num_trials" in text
-    assert "--lr " not in text
-    assert "training:" in utils.help_text(utils.WLNN, "")
+    assert [h for h in headings if h != "options"] == [
+        "evolution",
+        "evaluation",
+        "training",
+        "architecture",
+        "task and data set",
+        "computation",
+        "miscellaneous",
+    ]
+    for p in utils.PARAMETERS.values():
+        assert (f"--{p.name} " in text) == (script in p.scripts)
+        assert script not in p.scripts or " ".join(p.help.split()[:3]) in " ".join(text.split())
 
 
 def test_defaults_are_allowed_values():
