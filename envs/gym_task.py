@@ -107,7 +107,7 @@ class GymTask(Task):
             items = [(genomes[0], of_each[0], (seed,)) for seed in seeds]
         try:
             function = compiled_episodes if self.compiled else reference_episodes
-            done = self.workers.map(function, items, self.rules, threads=self.compiled)
+            done = self.workers.map(function, items, self.rules, threads=self.compiled, isolated=not self.compiled)
         except WorkerLost:
             done = one_by_one(items, self.rules)
         if len(genomes) == 1:
@@ -237,9 +237,11 @@ def episode(policy: "Policy", weight: float | Array, seed: int, rules: Rules) ->
             if not np.isfinite(observation).all():
                 raise ValueError("an observation is not finite")
             action = choose_action(policy(observation, weight), environment.action_space, rules.take_argmax_action)
+            if np.isnan(action).any():  # the network's fault, not the environment's
+                return math.nan, steps
             observation, reward, terminated, truncated, _ = environment.step(action)
             total, steps, over = total + float(reward), steps + 1, terminated or truncated
-            if not math.isfinite(reward) and np.isfinite(action).all():
+            if not math.isfinite(reward):
                 raise ValueError(f"a reward is {reward}")
     except Exception as error:
         _made_once.cache_clear()  # what raised may not be usable again
@@ -281,9 +283,11 @@ class Policy:
         values = self.values
         values[: self.num_observed] = observation
         shared = np.ndim(weight) == 0
-        for neuron, sources, incoming, function in self.neurons:
-            total = weight * values[sources].sum() if shared else values[sources] @ weight[incoming]  # type: ignore[index]
-            values[neuron] = function(np.asarray(total))
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite shows in the outputs
+            for neuron, sources, incoming, function in self.neurons:
+                inputs = values[sources]
+                total = weight * inputs.sum() if shared else inputs @ weight[incoming]  # type: ignore[index]
+                values[neuron] = function(np.asarray(total))
         return values[self.outputs].copy()
 
 

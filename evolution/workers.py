@@ -54,20 +54,25 @@ class Workers:
         items: Sequence[Item],
         *shared: Any,
         threads: bool = False,
+        isolated: bool = False,
     ) -> list[Result]:
         """`function(chunk, *shared)` for chunks of `items`; the results, one per item, in the order of the items.
 
         With `threads` the chunks go to threads of this process even with the backend loky: for kernels that release
         the GIL. A cluster gets them all the same. What a chunk's result holds must not depend on how the items were
         divided, `function` must be one of a module, and what is `shared` must not be changed afterwards: a cluster is
-        sent each such object once. Raises RunError where workers are lost, and whatever `function` raises.
+        sent each such object once. With `isolated` the backend loky uses a process even where there is one worker, for
+        what may kill the process that it runs in. Raises WorkerLost, RunError where a cluster is gone, and whatever
+        `function` raises.
         """
-        if len(items) < 2 or (self.num_workers == 1 and self._cluster is None):
+        alone = len(items) < 2 or (self.num_workers == 1 and self._cluster is None)
+        if alone and not (isolated and items and self.backend == "loky"):
             return list(function(items, *shared)) if len(items) else []
         if self._cluster is not None:
             results = self._cluster.map(function, items, shared)
         else:
-            chunks = divide(items, self.num_workers * CHUNKS_PER_WORKER)
+            # One worker gets everything at once: joblib counts two processes at least, but only one is then at work.
+            chunks = divide(items, self.num_workers * CHUNKS_PER_WORKER if self.num_workers > 1 else 1)
             calls = [joblib.delayed(function)(chunk, *shared) for chunk in chunks]
             results = self._in_threads(calls) if threads or self.backend == "threading" else self._in_processes(calls)
         return [result for chunk in results for result in chunk]
@@ -78,7 +83,7 @@ class Workers:
     def _in_processes(self, calls: list[Any]) -> list[Any]:
         try:
             if self._loky is None:
-                self._loky = _start_processes(self.num_workers)
+                self._loky = _start_processes(max(2, self.num_workers))
             return self._loky(calls)
         except TerminatedWorkerError:
             self._loky = None
@@ -251,7 +256,7 @@ class _Cluster:
         try:
             yield
         except distributed.KilledWorker as error:
-            raise RunError(f"Dask: evaluating killed one worker after another ({_first(error)})") from None
+            raise WorkerLost(f"Dask: an evaluation killed one worker after another ({_first(error)})") from None
         except Exception:
             if self._client.status == "running":
                 raise

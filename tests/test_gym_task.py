@@ -1,0 +1,196 @@
+"""Fitness on Gymnasium environments: against a plain loop, under bad environments, with any number of workers."""
+
+import os
+
+import gymnasium
+import numpy as np
+import pytest
+from genomes import evolved, genomes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from envs.gym_task import GymTask, Policy, choose_action, draw_seeds
+from evolution.errors import InputError, RunError
+from evolution.genome import Genome
+from evolution.workers import Workers
+from networks.compiled import forward as compiled_forward
+from networks.reference import SHARED_WEIGHTS, forward, neuron_values
+
+
+@pytest.fixture(autouse=True)
+def _workers_find_the_environments(monkeypatch):
+    here = os.path.dirname(__file__)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")])))
+
+
+def task(env_name="CartPole-v0", workers=1, **changes):
+    arguments = {"num_trials": 3, "take_argmax_action": True, "evaluator": "reference"} | changes
+    return GymTask(env_name, workers=Workers(workers), **arguments)
+
+
+def broken(name, **changes):
+    return task(f"broken_environments:{name}-v0", **changes)
+
+
+def population(count=5, inputs=4, outputs=2):
+    return [evolved(seed, inputs, outputs, mutations=12) for seed in range(count)]
+
+
+def plain_reward(genome, weight, seed):
+    """An episode of CartPole-v0, written out."""
+    environment = gymnasium.make("CartPole-v0")
+    observation, _ = environment.reset(seed=seed)
+    total = 0.0
+    while True:
+        outputs = forward(genome, observation[None], weight)[0]
+        observation, reward, terminated, truncated, _ = environment.step(0 if outputs[0] >= outputs[1] else 1)
+        total += reward
+        if terminated or truncated:
+            return total
+
+
+@pytest.mark.parametrize("evaluator", ["reference", "compiled"])
+def test_fitness_is_that_of_a_plain_loop(evaluator):
+    nets = population(3)
+    fitness = task(evaluator=evaluator).evaluate(nets, np.random.default_rng(5))
+    seeds = draw_seeds(np.random.default_rng(5), 3)
+    for i, genome in enumerate(nets):
+        rewards = np.array([[plain_reward(genome, w, seed) for seed in seeds] for w in SHARED_WEIGHTS])
+        assert fitness.values["mean_reward"][i] == pytest.approx(rewards.mean())
+        assert fitness.values["max_reward"][i] == pytest.approx(rewards.mean(axis=1).max())
+
+
+@settings(max_examples=100, deadline=None)
+@given(genomes(), st.integers(0, 2**32), st.sampled_from(SHARED_WEIGHTS))
+def test_the_policy_answers_as_the_network_does(genome, seed, weight):
+    rng = np.random.default_rng(seed)
+    observations = rng.normal(size=(3, genome.num_observed))
+    individual = rng.normal(size=genome.num_connections)
+    outputs = slice(genome.num_inputs, genome.num_inputs + genome.num_outputs)
+    policy = Policy(genome)
+    shared = [policy(observation, weight) for observation in observations]
+    np.testing.assert_allclose(shared, forward(genome, observations, weight), rtol=1e-9, atol=1e-12)
+    own = [policy(observation, individual) for observation in observations]
+    np.testing.assert_allclose(own, neuron_values(genome, observations, individual)[:, outputs], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("evaluator", ["reference", "compiled"])
+def test_workers_and_the_company_of_others_change_nothing(evaluator):
+    nets = population(6)
+    alone = [task(evaluator=evaluator).episodes([g], SHARED_WEIGHTS, [1, 2, 3])[0][0] for g in nets]
+    for workers in (1, 2, 4):
+        chosen = task(evaluator=evaluator, workers=workers)
+        rewards, lengths = chosen.episodes(nets, SHARED_WEIGHTS, [1, 2, 3])
+        np.testing.assert_array_equal(rewards, alone)
+        np.testing.assert_array_equal(lengths, rewards)  # CartPole gives 1 a step
+        one, _ = chosen.episodes(nets[:1], SHARED_WEIGHTS, [1, 2, 3])
+        np.testing.assert_array_equal(one[0], alone[0])
+        chosen.close()
+
+
+def test_one_weight_per_connection():
+    genome = evolved(3, 4, 2, mutations=12)
+    same = np.full((1, genome.num_connections), 0.5)
+    for evaluator in ("reference", "compiled"):
+        shared, _ = task(evaluator=evaluator).episodes([genome, genome], [0.5], [1, 2])
+        individual, _ = task(evaluator=evaluator).episodes([genome, genome], [same, same], [1, 2])
+        np.testing.assert_array_equal(individual, shared)
+
+
+def test_confirmation_and_test_use_16_and_100_trials():
+    genome, rng = evolved(3, 4, 2, mutations=12), np.random.default_rng
+    chosen = task(evaluator="compiled")
+    for method, trials, prefix in ((chosen.confirm, 16, ""), (chosen.test, 100, "test_")):
+        rewards, _ = chosen.episodes([genome], SHARED_WEIGHTS, draw_seeds(rng(4), trials))
+        values = method(genome, rng(4))
+        assert values[f"{prefix}mean_reward"] == pytest.approx(rewards.mean())
+        assert values[f"{prefix}max_reward"] == pytest.approx(rewards[0].mean(axis=1).max())
+    assert values["test_reward_weight_-2"] == pytest.approx(rewards[0, 0].mean())
+
+
+def test_actions():
+    box = gymnasium.spaces.Box(np.float32([-1, -2]), np.float32([1, 2]))
+    np.testing.assert_array_equal(choose_action(np.array([-7.0, 1.5]), box, False), np.float32([-1, 1.5]))
+    discrete = gymnasium.spaces.Discrete(3, start=5)
+    assert choose_action(np.array([0.0, 2.0, 2.0]), discrete, True) == 6  # the first of equals
+    assert choose_action(np.array([0.0, np.nan, 9.0]), discrete, True) == 6
+
+
+def test_the_bipedal_walker_walks():
+    walker = task("BipedalWalker-v2", take_argmax_action=False, num_trials=1, max_episode_steps=30)
+    assert (walker.num_inputs, walker.num_outputs) == (24, 4)
+    rewards, lengths = walker.episodes([evolved(0, 24, 4)], [0.5], [3])
+    assert np.isfinite(rewards).all()
+    assert lengths.tolist() == [[[30]]]
+
+
+WRONG = {
+    "unknown": (("CartPol-v0", {}), "no such environment; did you mean CartPole"),
+    "no argmax for a Box": (("CartPoleSwingUp", {}), "it must be false"),
+    "argmax for Discrete": (("CartPole-v0", {"take_argmax_action": False}), "it must be true"),
+    "no kernel": (("Acrobot-v1", {"evaluator": "compiled"}), "no compiled Acrobot-v1"),
+    "an image": (("broken_environments:Picture-v0", {}), r"Box of shape \(8, 8, 3\)"),
+    "a dict": (("broken_environments:Dictionary-v0", {}), "observations are Dict"),
+    "several switches": (("broken_environments:Switches-v0", {}), "actions are MultiDiscrete"),
+    "no such module": (("nowhere:Thing-v0", {}), "cannot be made"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_environments_that_cannot_be_are_refused(case):
+    (name, changes), expected = WRONG[case]
+    with pytest.raises(InputError, match=expected) as error:
+        task(name, **changes)
+    assert "\n" not in str(error.value)
+
+
+FAULTS = {"Raising": "the floor is lava", "NotANumber": "a reward is nan", "Blind": "an observation is not finite"}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_failing_environment_stops_the_run_or_ranks_the_network_last(name):
+    nets = population(2, inputs=2)
+    with pytest.raises(RunError, match=rf"environment broken_environments:{name}-v0.* seed \d+: .*{FAULTS[name]}"):
+        broken(name).evaluate(nets, np.random.default_rng(0))
+    fitness = broken(name, on_env_error="rank_last").evaluate(nets, np.random.default_rng(0))
+    assert np.isnan(fitness.reward).all()
+
+
+def test_an_episode_without_end_is_ended():
+    nets = population(1, inputs=2)
+    rewards, lengths = broken("Endless", max_episode_steps=25).episodes(nets, [1.0], [0])
+    assert rewards.item() == lengths.item() == 25
+    _, lengths = broken("Endless").episodes(nets, [1.0], [0])
+    assert lengths.item() == 10_000
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_environment_that_kills_its_process(workers):
+    nets = population(2, inputs=2)
+    with pytest.raises(RunError, match=r"environment broken_environments:Killing-v0 killed its process with seed \d+"):
+        broken("Killing", workers=workers).evaluate(nets, np.random.default_rng(0))
+    chosen = broken("Killing", workers=workers, on_env_error="rank_last", num_trials=1)
+    assert np.isnan(chosen.evaluate(nets, np.random.default_rng(0)).reward).all()
+
+
+def test_a_network_that_puts_out_nan_is_its_own_fault():
+    """The environment gives what it makes of a NaN action: a reward that is no number, and no complaint."""
+    nan = Genome.from_dict(
+        {
+            "in_size": 5,
+            "out_size": 1,
+            "num_neurons": 9,
+            "neurons_in_layer": [[0, 1, 2, 3, 4], [6], [7], [8], [5]],
+            "activation_names": ["linear"] * 9,
+            "connections": [[2, 6], [6, 7], [6, 8], [7, 5], [8, 5]],
+        }
+    )
+    weight = 1e200  # infinity minus infinity at the output
+    activations = nan.activations.copy()
+    activations[7] = 7  # inverse
+    nan = Genome(nan.num_inputs, nan.num_outputs, nan.layers, activations, nan.connections)
+    with np.errstate(all="ignore"):
+        assert np.isnan(compiled_forward(nan, [[0, 0, 1.0, 0, 0]], [weight])).all()
+        for evaluator in ("reference", "compiled"):
+            chosen = task("CartPoleSwingUp", take_argmax_action=False, evaluator=evaluator)
+            assert np.isnan(chosen.episodes([nan], [weight], [0])[0]).all()
