@@ -111,12 +111,13 @@ Slice = tuple[Genome, int, int]  # a network, and which images
 def numpy_losses(items: Sequence[Slice], images: Images, labels: Labels, weights: Sequence[float]) -> list[Array]:
     """For each item the sums (2, W) of cross-entropies and of hits over its images."""
     results = []
-    for genome, start, stop in items:
-        total = np.zeros((2, len(weights)))
-        for batch, truth in _batches(images[start:stop], labels[start:stop]):
-            for w, weight in enumerate(weights):
-                total[:, w] += _sums(reference.forward(genome, batch, weight), truth)
-        results.append(total)
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite shows in the loss
+        for genome, start, stop in items:
+            total = np.zeros((2, len(weights)))
+            for batch, truth in _batches(images[start:stop], labels[start:stop]):
+                for w, weight in enumerate(weights):
+                    total[:, w] += _sums(reference.forward(genome, batch, weight), truth)
+            results.append(total)
     return results
 
 
@@ -151,9 +152,8 @@ def _batches(images: Images, labels: Labels) -> Iterator[tuple[Images, Labels]]:
 
 def _sums(logits: Array, labels: Labels) -> Array:
     """The sum of cross-entropies and the number of hits, of logits (B, O); of equal logits the first counts."""
-    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite shows in the loss
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        log_likelihood = shifted[np.arange(len(labels)), labels] - np.log(np.exp(shifted).sum(axis=1))
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_likelihood = shifted[np.arange(len(labels)), labels] - np.log(np.exp(shifted).sum(axis=1))
     return np.array([-log_likelihood.sum(), np.count_nonzero(logits.argmax(axis=1) == labels)])
 
 
