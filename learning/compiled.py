@@ -49,7 +49,7 @@ OPTIMIZER_NAMES = ("sgd", "adam", "adadelta")
 SGD, ADAM, ADADELTA = range(len(OPTIMIZER_NAMES))
 LINEAR, STEP, SINE, COSINE, GAUSSIAN, TANH, SIGMOID, INVERSE, ABS, RELU = range(len(ACTIVATION_NAMES))
 
-BLOCK = 4 * LANES  # samples that are summed up side by side; rows are padded to whole blocks, with zeros
+BLOCK = 4 * LANES  # samples that are summed up side by side; rows are padded to whole blocks
 CACHE_LINE = 64  # bytes
 TINY = 1e-30  # what an optimiser's moment below this adds to a weight is lost in rounding
 
@@ -83,7 +83,11 @@ class Graphs(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """What the kernels write to, the same for one network after the other."""
+    """What the kernels write to, the same for one network after the other.
+
+    Behind the batch the inputs' rows stay 0. So does every sum of them, and activations are applied to the batch alone:
+    all values are 0 there, and sums over the batch may take in the padding.
+    """
 
     values: FloatArray  # (num_rows + neurons, padded)
     slopes: FloatArray  # (neurons, padded) the activation's derivative, where the value does not tell it
@@ -106,9 +110,7 @@ def _gather(images: FloatArray, labels: IntArray, rows: Any, graphs: Graphs, wor
     """Bring a batch of the images (n, I) into the workspace, transposed: a row per pixel, then ones for the bias."""
     pixels, values, n = graphs.pixels, work.values, len(rows)
     flat = images.reshape(-1)
-    start = np.empty(
-        LANES, np.uint64
-    )  # of each image; unsigned, as all indices here: negative ones would be checked for
+    start = np.empty(LANES, np.uint64)  # of each image; unsigned, as then no index is checked for being negative
     for s in range(0, n, LANES):
         size = min(LANES, n - s)
         for i in range(size):
@@ -120,9 +122,6 @@ def _gather(images: FloatArray, labels: IntArray, rows: Any, graphs: Graphs, wor
     for row in range(len(pixels), graphs.num_rows):
         for s in range(n):
             values[row, s] = F(1)
-    for row in range(graphs.num_rows):
-        for s in range(n, _padded(n)):
-            values[row, s] = F(0)
 
 
 @kernel
@@ -178,9 +177,6 @@ def _activate(activation: int, row: int, t: int, work: Workspace, n: int) -> Non
             y, slope = abs(x), np.sign(x)
         values[row, s] = y
         slopes[t, s] = slope
-    for s in range(n, _padded(n)):
-        values[row, s] = F(0)
-        slopes[t, s] = F(0)
 
 
 @kernel
@@ -228,10 +224,6 @@ def _cross_entropy(graphs: Graphs, network: int, work: Workspace, n: int) -> tup
         store(softmax, 0, s, largest)
         store(softmax, 1, s, norm)
         store(softmax, 2, s, guess)
-    for o in range(num_outputs):
-        for s in range(n, _padded(n)):
-            errors[first + o, s] = F(0)
-
     loss, correct = 0.0, 0
     for start in range(0, n, LANES):
         # The logarithm of a product is the sum of logarithms; sixteen factors, none above O, do not overflow.
