@@ -19,7 +19,7 @@ import envs  # noqa: F401 - registers the project's own environments, in worker 
 from evolution.errors import InputError, RunError, WorkerLost
 from evolution.genome import ACTIVATION_NAMES, Genome
 from evolution.task import Fitness, Task
-from evolution.workers import Workers
+from evolution.workers import Workers, divide
 from networks.activations import NUMPY
 from networks.reference import SHARED_WEIGHTS
 
@@ -103,8 +103,9 @@ class GymTask(Task):
         shared = np.ndim(weights[0]) == 0  # type: ignore[index]
         of_each = [np.asarray(weights if shared else weights[i], np.float64) for i in range(len(genomes))]  # type: ignore[index]
         items = [(genome, w, tuple(seeds)) for genome, w in zip(genomes, of_each, strict=True)]
-        if len(genomes) == 1:
-            items = [(genomes[0], of_each[0], (seed,)) for seed in seeds]
+        if len(genomes) == 1:  # the kernels like many episodes at once, Gymnasium does not care
+            count = self.workers.num_workers if self.compiled else len(seeds)
+            items = [(genomes[0], of_each[0], tuple(part)) for part in divide(seeds, count)]
         try:
             function = compiled_episodes if self.compiled else reference_episodes
             done = self.workers.map(function, items, self.rules, threads=self.compiled, isolated=not self.compiled)
