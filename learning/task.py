@@ -130,16 +130,23 @@ class LearningTask(Task):
 
         `long_train_loss` and `long_train_acc` are those of the last epoch.
         """
-        (training,) = self._train([genome], self.num_epochs_long, rng)
-        ((loss, accuracy),) = self._test(
-            [replace(genome, weights=training.weights)], self.test_images, self.test_labels
-        )
-        return {
-            "long_train_loss": _mean(training.losses[-1]),
-            "long_train_acc": _mean(training.accuracies[-1]),
-            "test_loss": loss,
-            "test_acc": accuracy,
-        }
+        (tested,) = self.test_population([genome], rng)
+        return tested
+
+    def test_population(self, population: Sequence[Genome], rng: np.random.Generator) -> list[Mapping[str, float]]:
+        """What `test` gives, for every network, all trained on the same batches."""
+        trainings = self._train(population, self.num_epochs_long, rng)
+        trained = [replace(g, weights=t.weights) for g, t in zip(population, trainings, strict=True)]
+        results = self._test(trained, self.test_images, self.test_labels)
+        return [
+            {
+                "long_train_loss": _mean(training.losses[-1]),
+                "long_train_acc": _mean(training.accuracies[-1]),
+                "test_loss": loss,
+                "test_acc": accuracy,
+            }
+            for training, (loss, accuracy) in zip(trainings, results, strict=True)
+        ]
 
     def close(self) -> None:
         self.workers.close()

@@ -1,0 +1,273 @@
+"""How well networks learn that were only mutated at random, without evolution, by size and learning rule."""
+
+import argparse
+import csv
+import io
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import yaml
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from analysis import style
+from analysis.runs import learning_task
+from envs import datasets
+from evolution.errors import InputError, RunError
+from evolution.files import write_atomically
+from evolution.genome import Genome
+from evolution.loop import add_nodes_at_start
+from evolution.mutation import MutationSettings, mutate
+from evolution.workers import Workers
+
+LOG = logging.getLogger(__name__)
+
+PARAMS = Path(__file__).resolve().parent.parent / "params" / "wlnn-mnist"
+RULES = ("backprop", "feedback_alignment", "hebbian", "last_layer")
+SIZES = tuple(range(200, 801, 50))
+LARGEST = 10**5  # connections
+P_ADD_NODE_AT_START = 0.5  # run-wlnn-mnist.py's (SPEC 7)
+# Rieke's thesis, test accuracy on MNIST at 200 and at 800 connections.
+PUBLISHED = {
+    "backprop": {200: 0.45, 800: 0.76},
+    "feedback_alignment": {200: 0.45, 800: 0.61},
+    "hebbian": {200: 0.46, 800: 0.53},
+    "last_layer": {200: 0.43, 800: 0.47},
+}
+
+
+class Result(NamedTuple):
+    """One line of the CSV: a network that was trained by one rule."""
+
+    rule: str
+    size: int  # connections that were asked for
+    network: int  # its number among those of this size; the same for all rules
+    connections: int
+    test_acc: float
+    test_loss: float
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dataset", choices=("mnist", "digits"), default="mnist")
+    parser.add_argument("--data_dir", help="folder of the MNIST files; else the variable MNIST_DIR, else data/mnist")
+    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES), help="learning rules")
+    parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="connections of the networks")
+    parser.add_argument("--networks", type=int, default=20, help="networks of each size (default: %(default)s)")
+    parser.add_argument("--num_epochs", type=int, default=10, help="epochs of training (default: %(default)s)")
+    parser.add_argument("--num_workers", type=int, default=2, help="threads (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="decides networks and training (default: %(default)s)")
+    parser.add_argument(
+        "--to",
+        type=Path,
+        default=Path("out/random-networks"),
+        help="folder (default: %(default)s); what is in its CSV is not done again",
+    )
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Train what is not in the CSV yet, then write the table and the figure of all that is in it."""
+    _check(arguments)
+    folder = arguments.to
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        results = measure(arguments)
+        write_atomically(folder / "random_networks.md", table(results, arguments.dataset))
+        with style.style():
+            style.save(figure(results), folder / "random_networks")
+    except OSError as error:
+        raise RunError(f"{error.filename or folder}: cannot be written ({error.strerror or error})") from None
+    print(table(results, arguments.dataset), end="")
+    print(f"{folder}/random_networks.csv, .md, .png, .svg")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    for name, low, high in (("networks", 1, 10**6), ("num_epochs", 1, 10**6), ("num_workers", 1, 4096)):
+        value = getattr(arguments, name)
+        if not low <= value <= high:
+            raise InputError(f"--{name} is {value}; it must be a whole number from {low} to {high}")
+    if arguments.seed < 0:
+        raise InputError(f"--seed is {arguments.seed}; it must be a whole number, at least 0")
+    for size in arguments.sizes:
+        if not 1 <= size <= LARGEST:
+            raise InputError(f"--sizes: {size}; a size must be a whole number from 1 to {LARGEST}")
+
+
+# ---- networks -------------------------------------------------------------------------------------------------------
+
+
+def random_network(
+    num_inputs: int, num_outputs: int, size: int, params: dict[str, Any], rng: np.random.Generator
+) -> Genome:
+    """A new genome as `run-wlnn-mnist.py` makes it, then mutated, one mutation at a time, to `size` connections.
+
+    A new genome may have more connections than that already, and is then left as it is.
+    """
+    settings = MutationSettings(
+        p_add_node=params["p_add_node"],
+        p_add_connection=params["p_add_connection"],
+        connect_outputs=False,
+        compact=True,
+    )
+    p_initial = params["p_initial_connection_enabled"]
+    genome = Genome.initial(num_inputs, num_outputs, p_initial, rng, with_weights=True)
+    genome = add_nodes_at_start(genome, P_ADD_NODE_AT_START, rng)
+    while genome.num_connections < size:
+        genome = mutate(genome, settings, rng)
+    return genome
+
+
+def random_population(
+    num_inputs: int, num_outputs: int, size: int, count: int, params: dict[str, Any], seed: int
+) -> list[Genome]:
+    """`count` such networks; each is decided by the seed, the size and its number."""
+    return [
+        random_network(num_inputs, num_outputs, size, params, _generator(seed, size, number)) for number in range(count)
+    ]
+
+
+def _generator(seed: int, size: int, *purpose: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(size, *purpose)))
+
+
+def read_rule_params(rule: str) -> dict[str, Any]:
+    """The parameters that the experiments with this learning rule are run with."""
+    return yaml.safe_load((PARAMS / f"mnist-{rule}.yaml").read_text(encoding="utf-8"))
+
+
+# ---- measurement ----------------------------------------------------------------------------------------------------
+
+
+def measure(arguments: argparse.Namespace) -> list[Result]:
+    """All results of the folder's CSV, after the missing (rule, size) cells were trained and added to it.
+
+    The networks of a size, the batches and the feedback weights' seeds are the same for all rules. Raises InputError
+    where the folder holds results of other settings.
+    """
+    file = arguments.to / "random_networks.csv"
+    _check_settings(arguments)
+    results = read_results(file) if file.exists() else []
+    done = {(result.rule, result.size, result.network) for result in results}
+    cells = [
+        (rule, size)
+        for size in dict.fromkeys(arguments.sizes)
+        for rule in dict.fromkeys(arguments.rules)
+        if not all((rule, size, number) in done for number in range(arguments.networks))
+    ]
+    if not cells:
+        return results
+    dataset = datasets.load(arguments.dataset, arguments.data_dir)
+    workers = Workers(arguments.num_workers)
+    for rule, size in tqdm(cells, unit="cell", disable=None, dynamic_ncols=True):  # disable=None: only on a terminal
+        params = read_rule_params(rule)
+        task = learning_task(params, dataset, arguments.num_epochs, workers)
+        networks = random_population(
+            task.num_inputs, task.num_outputs, size, arguments.networks, params, arguments.seed
+        )
+        tested = task.test_population(networks, _generator(arguments.seed, size))
+        results = [result for result in results if (result.rule, result.size) != (rule, size)]
+        for number, (network, values) in enumerate(zip(networks, tested, strict=True)):
+            accuracy, loss = values["test_acc"], values["test_loss"]
+            results.append(Result(rule, size, number, network.num_connections, accuracy, loss))
+        results.sort()
+        write_atomically(file, to_csv(results))
+        accuracies = [values["test_acc"] for values in tested]
+        LOG.info("%s, %d connections: test accuracy %.3f +- %.3f", rule, size, *_mean_and_std(accuracies))
+    return results
+
+
+def _check_settings(arguments: argparse.Namespace) -> None:
+    """Raise InputError where the folder's results are of another experiment; else record the settings beside them."""
+    file = arguments.to / "settings.yaml"
+    settings = {name: getattr(arguments, name) for name in ("dataset", "num_epochs", "seed")}
+    if not file.exists():
+        if (arguments.to / "random_networks.csv").exists():
+            raise InputError(f"{arguments.to}: there is a random_networks.csv, but no settings.yaml that says of what")
+        write_atomically(file, yaml.safe_dump(settings))
+        return
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        found = None
+    if found != settings:
+        raise InputError(f"{file}: the results in this folder are of {found}, not of {settings}; give another --to")
+
+
+# ---- results --------------------------------------------------------------------------------------------------------
+
+
+def to_csv(results: Iterable[Result]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([Result._fields, *results])
+    return text.getvalue()
+
+
+def read_results(path: Path) -> list[Result]:
+    """The results of a CSV that `random-networks` wrote. Raises InputError for any other file."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+        if tuple(header) != Result._fields:
+            raise ValueError(f"its columns are {', '.join(header):.60}")
+        if unknown := {row[0] for row in rows} - set(RULES):
+            raise ValueError(f"there is no rule {min(unknown)!r:.60}")
+        return [Result(r, int(s), int(n), int(c), float(a), float(x)) for r, s, n, c, a, x in rows]
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path}: not a CSV of random-networks ({reason})") from None
+
+
+def cells(results: Iterable[Result]) -> dict[str, dict[int, list[float]]]:
+    """The test accuracies by rule and size, rules in their usual order, sizes ascending."""
+    found: dict[str, dict[int, list[float]]] = {}
+    for result in sorted(results):
+        found.setdefault(result.rule, {}).setdefault(result.size, []).append(result.test_acc)
+    return {rule: found[rule] for rule in sorted(found, key=lambda rule: list(style.RULE_NAMES).index(rule))}
+
+
+def table(results: Sequence[Result], dataset: str) -> str:
+    """Markdown: mean and standard deviation of the test accuracy; for MNIST what was published stands beside it."""
+    found = cells(results)
+    sizes = sorted({result.size for result in results})
+    published = dataset == "mnist"
+    header = ["connections"]
+    for rule in found:
+        header += [style.RULE_NAMES[rule], "thesis"] if published else [style.RULE_NAMES[rule]]
+    lines = [header, ["---"] * len(header)]
+    for size in sizes:
+        line = [str(size)]
+        for rule, by_size in found.items():
+            mean, std = _mean_and_std(by_size.get(size, []))
+            line.append(f"{mean:.3f} +- {std:.3f}" if size in by_size else "")
+            if published:
+                value = PUBLISHED[rule].get(size)
+                line.append(f"about {value:.2f}" if value else "")
+        lines.append(line)
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def figure(results: Sequence[Result]) -> Figure:
+    """Test accuracy by connections, one line per rule, with the standard deviation over the networks as a band."""
+    drawn = style.new_figure(style.PAGE_WIDTH * 0.75, 3.6)
+    axes = drawn.subplots()
+    draw(axes, results)
+    axes.set(xlabel="connections", ylabel="test accuracy", title="Networks that were only mutated at random")
+    axes.legend()
+    return drawn
+
+
+def draw(axes: Axes, results: Sequence[Result]) -> None:
+    for rule, by_size in cells(results).items():
+        sizes = np.array(list(by_size))
+        means, stds = np.array([_mean_and_std(accuracies) for accuracies in by_size.values()]).T
+        colour = style.RULE_COLOURS[rule]
+        marker = style.MARKERS[list(style.RULE_NAMES).index(rule)]
+        axes.fill_between(sizes, means - stds, means + stds, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(sizes, means, color=colour, marker=marker, label=style.RULE_NAMES[rule])
+
+
+def _mean_and_std(values: Sequence[float]) -> tuple[float, float]:
+    return (float(np.mean(values)), float(np.std(values))) if len(values) else (float("nan"), float("nan"))
