@@ -1,5 +1,7 @@
 """A network as a diagram: layers from left to right; hundreds of inputs as an image whose pixels the network reads."""
 
+import argparse
+
 import numpy as np
 import numpy.typing as npt
 from matplotlib.cm import ScalarMappable
@@ -10,10 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Rectangle
 from matplotlib.path import Path as Curve
 
+from analysis import arguments as options
 from analysis import style
 from analysis.graph import used_neurons
 from analysis.layout import layered
-from analysis.names import Names, default_names, image_side
+from analysis.names import Names, default_names, image_side, names_of, task_of
 from evolution.genome import ACTIVATION_NAMES, Genome
 
 SHORT_NAMES = {"linear": "", "sine": "sin", "cosine": "cos", "gaussian": "gauss", "sigmoid": "sigm", "inverse": "inv"}
@@ -22,6 +25,23 @@ LARGEST_RADIUS, SMALLEST_RADIUS = 0.165, 0.045  # inches
 SMALLEST_LABELLED = 0.115
 MARGIN, TITLE_HEIGHT, LEGEND_HEIGHT = 0.25, 0.55, 0.5  # inches
 NAME_WIDTH = 0.068  # inches a character of a name takes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_network(parser)
+    parser.add_argument("--env_name", help="names the inputs and outputs (default: as the file or its run says)")
+    parser.add_argument("--title", help="what stands above (default: the task and where the network comes from)")
+    options.add_destination(parser, "beside the network")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Draw a network as a diagram, as PNG and SVG: layers from left to right, images as a grid of pixels."""
+    genome = Genome.load(arguments.network)
+    task = arguments.env_name or task_of(arguments.network)
+    names = names_of(genome, task)
+    title = arguments.title or (f"{task}: {arguments.network.name}" if task else arguments.network.name)
+    for path in style.save(figure(genome, names, title), options.destination(arguments.to, arguments.network)):
+        print(path)
 
 
 def figure(genome: Genome, names: Names | None = None, title: str | None = None) -> Figure:

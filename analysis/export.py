@@ -1,5 +1,6 @@
 """Networks for other programs: ONNX, PyTorch and GraphML."""
 
+import argparse
 import io
 import warnings
 from collections.abc import Iterator
@@ -10,16 +11,46 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from analysis import arguments as options
+from analysis.arguments import connection_weights
 from analysis.graph import used_neurons
-from analysis.names import Names, neuron_names
+from analysis.names import Names, names_of, neuron_names, task_of
 from analysis.plan import Plan
 from evolution.errors import InputError, RunError
 from evolution.files import write_atomically
 from evolution.genome import ACTIVATION_NAMES, Genome
 from networks.reference import neuron_values
 
-FORMATS = ("onnx", "torchscript", "torch_export", "graphml")
+FORMATS = {"onnx": ".onnx", "torchscript": ".pt", "torch_export": ".pt2", "graphml": ".graphml"}
 TOLERANCE = 1e-5  # largest difference between an exported network's outputs and ours, relative above 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_network(parser)
+    parser.add_argument("--format", choices=FORMATS, help="what to write (default: as the ending of --to says)")
+    parser.add_argument("--weight", type=options.number, help="that all connections of a weight agnostic network share")
+    parser.add_argument("--env_name", help="names the inputs and outputs (default: as the file or its run says)")
+    parser.add_argument("--to", type=Path, metavar="FILE", help="the file to write (default: beside the network)")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write a network for other programs.
+
+    onnx; torchscript and torch_export, a torch.nn.Module; graphml, for networkx and Gephi. All but the last are run and
+    compared with our own outputs before they are written.
+    """
+    genome = Genome.load(arguments.network)
+    file_format = arguments.format or _format_of(arguments.to)
+    path = arguments.to or arguments.network.with_suffix(FORMATS[file_format])
+    names = names_of(genome, arguments.env_name or task_of(arguments.network))
+    print(f"{path}: {export(genome, path, file_format, arguments.weight, names)}")
+
+
+def _format_of(path: Path | None) -> str:
+    for name, ending in FORMATS.items():
+        if path is not None and path.suffix == ending:
+            return name
+    raise InputError(f"give --format: {', '.join(FORMATS)}; or --to FILE with one of {', '.join(FORMATS.values())}")
 
 
 def export(genome: Genome, path: Path, file_format: str, weight: float | None, names: Names) -> str:
@@ -29,15 +60,9 @@ def export(genome: Genome, path: Path, file_format: str, weight: float | None, n
     our evaluators of weight agnostic networks do, and before anything is written they are run and compared with ours.
     Raises InputError if the weight is missing, or is one too many, and RunError if the outputs are not ours.
     """
-    if genome.weights is not None and weight is not None:
-        raise InputError("this network has weights of its own: leave out --weight")
-    if weight is not None and not np.isfinite(weight):
-        raise InputError(f"--weight must be a finite number, not {weight}")
     if file_format == "graphml":
         write_atomically(path, to_graphml(genome, weight, names))
         return f"{genome.num_neurons} nodes and {genome.num_connections} edges"
-    if genome.weights is None and weight is None:
-        raise InputError(f"a weight agnostic network needs --weight to become {file_format}")
     weights = connection_weights(genome, weight)
     content = to_onnx(genome, weights) if file_format == "onnx" else to_torch(genome, weights, file_format)
     difference = largest_difference(genome, weights, content, file_format)
@@ -45,13 +70,6 @@ def export(genome: Genome, path: Path, file_format: str, weight: float | None, n
         raise RunError(f"the exported network's outputs differ from ours by {difference:.1e}: nothing written")
     write_atomically(path, content)
     return f"checked: outputs differ from ours by {difference:.1e} at most"
-
-
-def connection_weights(genome: Genome, weight: float | None) -> npt.NDArray[np.float64]:
-    """(E,) the genome's own weights, or the shared one on every connection."""
-    if genome.weights is not None:
-        return genome.weights.astype(np.float64)
-    return np.full(genome.num_connections, weight, np.float64)
 
 
 def largest_difference(
@@ -104,7 +122,7 @@ def to_graphml(genome: Genome, weight: float | None, names: Names) -> bytes:
             activation=ACTIVATION_NAMES[genome.activations[neuron]],
             used=bool(used[neuron]),
         )
-    weights = connection_weights(genome, 1.0 if weight is None else weight)
+    weights = connection_weights(genome, 1.0 if genome.weights is None and weight is None else weight)
     for (source, target), value in zip(genome.connections.tolist(), weights.tolist(), strict=True):
         graph.add_edge(source, target, weight=value)
     buffer = io.BytesIO()

@@ -1,5 +1,6 @@
 """What came out of a run, in plain words, and where to look next."""
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,15 @@ MEANINGS = {
     "CartPole-v0": "a pole that never falls earns 200",
     "BipedalWalker-v2": "a walk to the far end earns about 300",
 }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", type=Path, help="a run's folder")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Say what came out of a run, and where to look next."""
+    print(report(arguments.run))
 
 
 def report(folder: Path) -> str:
@@ -33,7 +43,7 @@ def report(folder: Path) -> str:
         f"{task}: {params.get('population_size')} networks a generation, seed {params.get('seed')}",
         "",
         f"The champion was found in generation {found.get('generation')}. It has {genome.num_observed} inputs, "
-        f"{genome.num_hidden} hidden neurons, {genome.num_outputs} outputs and {genome.num_connections} connections"
+        f"{genome.num_hidden} hidden neurons, {genome.num_outputs} output{'s' * (genome.num_outputs > 1)} and {genome.num_connections} connections"
         f"{_activations(genome)}.",
         *_fitness(found.get("fitness") or {}, MEANINGS.get(str(params.get("env_name")))),
         "",

@@ -1,10 +1,12 @@
 """Champions of the WANN release as genomes."""
 
+import argparse
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from analysis import arguments as options
 from evolution.errors import InputError
 from evolution.genome import ACTIVATION_NAMES, LINEAR, Genome
 
@@ -12,6 +14,26 @@ from evolution.genome import ACTIVATION_NAMES, LINEAR, Genome
 WANN_ACTIVATIONS = (
     "linear", "step", "sine", "gaussian", "tanh", "sigmoid", "inverse", "abs", "relu", "cosine",
 )  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE.out", type=Path, help="a champion of the WANN release")
+    parser.add_argument("--inputs", type=options.count, metavar="N", help="inputs besides the bias (default: found)")
+    parser.add_argument("--outputs", type=options.count, metavar="N", help="outputs (default: found)")
+    parser.add_argument("--keep_weights", action="store_true", help="keep each connection's own weight")
+    parser.add_argument("--to", type=Path, metavar="NETWORK.json", help="the file to write (default: FILE.json)")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Read a champion of the WANN release, and write it as network JSON with a bias."""
+    file = arguments.file
+    genome = read_wann(file, in_size=arguments.inputs, out_size=arguments.outputs, keep_weights=arguments.keep_weights)
+    path = arguments.to or file.with_suffix(".json")
+    genome.save(path, {"imported_from": file.name})
+    print(
+        f"{path}: inputs {genome.num_observed} and a bias, outputs {genome.num_outputs}, nodes {genome.num_neurons}, "
+        f"connections {genome.num_connections}"
+    )
 
 
 def read_wann(

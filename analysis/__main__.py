@@ -1,0 +1,68 @@
+"""The commands that show what evolved: `python -m analysis COMMAND ...`."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from evolution.errors import InputError, RunError
+
+# Each command's module, which has `add_arguments(parser)` and `main(arguments)`, and what the command does.
+COMMANDS = {
+    "draw": ("draw", "a network as a diagram"),
+    "figures": ("figures", "what happened in one or several runs"),
+    "random-networks": ("random_networks", "how well randomly mutated networks learn, by rule"),
+    "evaluate": ("evaluate", "a network with random and tuned, shared and individual weights"),
+    "film": ("film", "an episode as a GIF or MP4"),
+    "import": ("wann_release", "a champion of the WANN release as network JSON"),
+    "export": ("export", "a network as ONNX, PyTorch or GraphML"),
+    "report": ("report", "what came out of a run, in plain words"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments of the command that `argv` names; only its module is imported. Raises InputError."""
+    parser = _Parser(prog="python -m analysis", description="Draw, measure, film, import and export networks.")
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands", required=True)
+    command = next((argument for argument in argv if not argument.startswith("-")), None)
+    for name, (module_name, summary) in COMMANDS.items():
+        module = importlib.import_module(f"analysis.{module_name}") if name == command else None
+        described = (module.main.__doc__ or "").replace("%", "%%") if module else summary
+        subparser = commands.add_parser(name, help=summary, description=described)
+        if module:
+            module.add_arguments(subparser)
+            subparser.set_defaults(main=module.main)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a command; the exit status: 0 done, 2 the input is wrong, 1 it could not be done, 130 stopped by Ctrl-C."""
+    try:
+        arguments = parse(argv)
+        arguments.main(arguments)
+    except InputError as error:
+        return _fail(2, " ".join(str(error).split()))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(1, f"{where}{error.strerror or error}")
+    except RunError as error:
+        return _fail(1, " ".join(str(error).split()))
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _fail(status: int, line: str) -> int:
+    print(f"error: {line}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
