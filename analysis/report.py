@@ -43,7 +43,8 @@ def report(folder: Path) -> str:
         f"{task}: {params.get('population_size')} networks a generation, seed {params.get('seed')}",
         "",
         f"The champion was found in generation {found.get('generation')}. It has {genome.num_observed} inputs, "
-        f"{genome.num_hidden} hidden neurons, {genome.num_outputs} output{'s' * (genome.num_outputs > 1)} and {genome.num_connections} connections"
+        f"{genome.num_hidden} hidden neurons, {genome.num_outputs} output{'s' * (genome.num_outputs > 1)} "
+        f"and {genome.num_connections} connections"
         f"{_activations(genome)}.",
         *_fitness(found.get("fitness") or {}, MEANINGS.get(str(params.get("env_name")))),
         "",
