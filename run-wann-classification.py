@@ -2,6 +2,8 @@
 
 from envs.classification_task import ClassificationTask
 
+from contextlib import closing
+
 import utils
 from envs import datasets
 from evolution import checkpoint
@@ -20,7 +22,7 @@ def main(params: utils.Params) -> None:
         use_cuda=params.use_cuda,
     )
     utils.check_sizes(params, task.num_inputs, task.num_outputs)
-    with utils.open_run(params, checkpoint.from_bytes) as (run, state):
+    with closing(task), utils.open_run(params, checkpoint.from_bytes) as (run, state):
         evolve(task, settings, run, state, utils.portrait(params))
 
 

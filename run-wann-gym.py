@@ -2,6 +2,8 @@
 
 from envs.gym_task import GymTask
 
+from contextlib import closing
+
 import utils
 from evolution import checkpoint
 from evolution.loop import evolve
@@ -21,7 +23,7 @@ def main(params: utils.Params) -> None:
         on_env_error=params.on_env_error,
     )
     utils.check_sizes(params, task.num_inputs, task.num_outputs)
-    with utils.open_run(params, checkpoint.from_bytes) as (run, state):
+    with closing(task), utils.open_run(params, checkpoint.from_bytes) as (run, state):
         evolve(task, settings, run, state, utils.portrait(params))
 
 

@@ -1,5 +1,7 @@
 """Evolve architectures whose weights are trained by a learning rule; what is selected is how well they learn."""
 
+from contextlib import closing
+
 import utils
 from envs import datasets
 from evolution import checkpoint
@@ -26,7 +28,7 @@ def main(params: utils.Params) -> None:
         use_cuda=params.use_cuda,
     )
     utils.check_sizes(params, task.num_inputs, task.num_outputs)
-    with utils.open_run(params, checkpoint.from_bytes) as (run, state):
+    with closing(task), utils.open_run(params, checkpoint.from_bytes) as (run, state):
         evolve(task, settings, run, state, utils.portrait(params))
 
 
