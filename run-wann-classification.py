@@ -1,11 +1,10 @@
 """Evolve weight agnostic networks that tell images of digits apart, with no training at all."""
 
-from envs.classification_task import ClassificationTask
-
 from contextlib import closing
 
 import utils
 from envs import datasets
+from envs.classification_task import ClassificationTask
 from evolution import checkpoint
 from evolution.loop import evolve
 from evolution.workers import Workers

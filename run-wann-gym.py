@@ -1,10 +1,9 @@
 """Evolve weight agnostic networks on a Gymnasium environment: only the graph evolves, all weights are one value."""
 
-from envs.gym_task import GymTask
-
 from contextlib import closing
 
 import utils
+from envs.gym_task import GymTask
 from evolution import checkpoint
 from evolution.loop import evolve
 from evolution.workers import Workers
