@@ -321,6 +321,8 @@ def _input_sets(start, inputs, input_hash):
 
 # ---- evaluating a block of examples -------------------------------------------------------------------------------
 
+# numba's cache looks only at the file of a kernel: who changes `activate` clears the cache of this module.
+
 FIRST_SET = WEIGHT + 1  # after the rows of `networks.compiled`: the sums of the input sets, then the neurons
 
 
