@@ -450,6 +450,15 @@ def test_a_network_that_overflows_leaves_the_others_alone(weight: float, rule: s
         assert [np.isfinite(loss) for loss in losses] == [k != place for k in range(len(genomes))]
 
 
+def test_relu_does_not_hide_what_is_not_a_number() -> None:
+    """Two hidden neurons overflow; a third is their difference."""
+    connections = [(0, 3), (0, 4), (3, 5), (4, 5), (5, 1)]
+    genome = made([0, 3, 3, 1, 1, 2], connections, [3e38, 3e38, 1, -1, 1])
+    images, labels = np.full((4, 1), 2, np.float32), np.zeros(4, np.int64)
+    assert np.isnan(training.test(genome, images, labels, 4)[0])
+    assert np.isnan(evaluate([genome], images, labels, 4)[0][0])
+
+
 def test_arguments_that_cannot_be() -> None:
     genome = deep(np.random.default_rng(0))
     images, labels = data(100)
