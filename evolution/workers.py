@@ -1,15 +1,15 @@
 """Spreading a population over workers by joblib: threads, processes of this machine, or a Dask cluster."""
 
-import importlib.metadata
 import logging
 import os
-import platform
 import signal
+import socket
 import sys
 import threading
 import time
+import urllib.parse
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from multiprocessing import resource_tracker
@@ -168,23 +168,22 @@ class _Cluster:
     def __init__(self, address: str) -> None:
         try:
             import distributed
-            from joblib._dask import DaskDistributedBackend
         except ImportError:
             raise InputError("backend dask: the package is missing (pip install 'dask[distributed]')") from None
         _silence("distributed")
+
+        class Client(distributed.Client):
+            def __del__(self) -> None:
+                """Not what the base class does, which complains where connecting failed; `close` is enough."""
+
         try:
-            self._client = distributed.Client(address, set_as_default=False, timeout=CONNECT_TIMEOUT)
-        except (OSError, ValueError) as error:
+            _reach(address)
+            self._client = Client(address, set_as_default=False, timeout=CONNECT_TIMEOUT)
+        except Exception as error:  # of many kinds
             raise InputError(
                 f"scheduler_address {address}: no Dask scheduler answers there ({_first(error)})"
             ) from None
-
-        class Backend(DaskDistributedBackend):
-            def effective_n_jobs(self, n_jobs: int) -> int:
-                return max(2, super().effective_n_jobs(n_jobs))  # with 1, joblib would compute in this process
-
         self._address, self._distributed = address, distributed
-        self._backend = Backend(client=self._client, wait_for_workers_timeout=WORKER_TIMEOUT)
         self._checked: set[str] = set()
         # id -> the object, held so that its id stays its own, and what stands for it on the cluster
         self._sent: OrderedDict[int, tuple[Any, Any]] = OrderedDict()
@@ -195,7 +194,7 @@ class _Cluster:
         with self._failures():
             chunks = divide(items, self._num_cores() * CHUNKS_PER_WORKER)
             arguments = [self._send(value) for value in shared]
-            with joblib.parallel_config(self._backend, n_jobs=-1):
+            with joblib.parallel_config(_DaskBackend(self._client)):
                 parallel = joblib.Parallel(batch_size=1, pre_dispatch="all")
                 return parallel(joblib.delayed(function)(chunk, *arguments) for chunk in chunks)
 
@@ -211,25 +210,23 @@ class _Cluster:
         self._check(cores)
         return max(1, sum(cores.values()))
 
-    def _check(self, workers: Sequence[str] | dict[str, int]) -> None:
+    def _check(self, workers: Iterable[str]) -> None:
         """Raise InputError for a new worker that would not compute the same as this process."""
         new = [worker for worker in workers if worker not in self._checked]
         if not new:
             return
-        own = _versions()
-        for worker, versions in self._client.run(_versions, workers=new, on_error="return").items():
-            if isinstance(versions, ImportError | AttributeError):
+        look_around = _looking_around()
+        own = look_around()
+        for worker, found in self._client.run(look_around, workers=new, on_error="ignore").items():
+            if not found["program"]:
                 raise InputError(
-                    f"the Dask worker {worker} does not find this program ({_first(versions)}); start it with "
-                    "PYTHONPATH set to the folder of the scripts"
+                    f"the Dask worker {worker} does not find this program; start it with PYTHONPATH set to the folder "
+                    "of the scripts"
                 )
-            if isinstance(versions, dict):  # else it is gone already
-                for name in own:
-                    if versions.get(name) != own[name]:
-                        raise InputError(
-                            f"the Dask worker {worker} has {name} {versions.get(name)}, this process {own[name]}"
-                        )
-                self._checked.add(worker)
+            for name in own:
+                if found.get(name) != own[name]:
+                    raise InputError(f"the Dask worker {worker} has {name} {found.get(name)}, this process {own[name]}")
+            self._checked.add(worker)
 
     def _send(self, value: Any) -> Any:
         """What stands for the object in a call: itself where it is small, else its result of a task.
@@ -268,17 +265,62 @@ class _Cluster:
             self._client.close(timeout=1)
 
 
+class _DaskBackend(joblib.parallel.ParallelBackendBase):
+    """A cluster as a backend of joblib. joblib's own waits for ever where a call has killed its workers."""
+
+    supports_retrieve_callback = True
+
+    def __init__(self, client: Any, nesting_level: int | None = None) -> None:
+        super().__init__(nesting_level)
+        self._client = client
+
+    def effective_n_jobs(self, n_jobs: int) -> int:
+        return 2  # not 1, where joblib computes in this process; how many there are decides nothing else
+
+    def submit(self, func: Any, callback: Callable | None = None) -> Any:
+        ((function, arguments, _),) = func.items  # batches are of one call
+        future = self._client.submit(function, *arguments, pure=False)
+        future.add_done_callback(callback)
+        return future
+
+    def retrieve_result_callback(self, out: Any) -> list[Any]:
+        return [out.result()]
+
+
+def _reach(address: str) -> None:
+    """See whether a scheduler greets us at the address: Dask's own attempt takes longer, or waits for ever."""
+    parts = urllib.parse.urlsplit(address)
+    if parts.scheme not in ("tcp", "tls") or parts.hostname is None or parts.port is None:
+        raise ValueError("it must be tcp://host:port")
+    with socket.create_connection((parts.hostname, parts.port), CONNECT_TIMEOUT) as connection:
+        if parts.scheme == "tcp" and not connection.recv(1):
+            raise ConnectionError("it hung up")
+
+
 def _itself(value: Any) -> Any:
     return value
 
 
-def _versions() -> dict[str, str]:
-    """What decides the last bit of a result: Python, the packages and the machine's architecture."""
-    versions = {"python": platform.python_version(), "machine": platform.machine()}
-    for package in COMPUTES_WITH:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return versions
+def _looking_around() -> Callable[[], dict[str, Any]]:
+    """A function that says what decides the last bit of a result: Python, packages and architecture.
+
+    A worker that does not find this program could not load a function of this module; this one is sent as it is.
+    """
+    packages = COMPUTES_WITH
+
+    def look_around() -> dict[str, Any]:
+        import importlib.metadata
+        import importlib.util
+        import platform
+
+        found: dict[str, Any] = {"python": platform.python_version(), "machine": platform.machine()}
+        for distribution in importlib.metadata.distributions():
+            if distribution.name in packages:
+                found[distribution.name] = distribution.version
+        found["program"] = importlib.util.find_spec("evolution") is not None
+        return found
+
+    return look_around
 
 
 def _silence(package: str) -> None:
