@@ -1,6 +1,6 @@
 """Whatever a file or a command line holds, the answer is a value or one clear line: never another exception.
 
-`make fuzz` runs the same tests for as long as one likes.
+`make fuzz` runs the same tests, with new examples each time, until one fails.
 """
 
 import copy
@@ -211,7 +211,7 @@ def corrupted(draw: st.DrawFn, value, replacements):
             elif action == "repeat" and isinstance(inner, list):
                 inner.append(copy.deepcopy(inner[key]))
             else:
-                inner[key] = draw(replacements)
+                inner[key] = copy.deepcopy(draw(replacements))
             break
     return value
 
