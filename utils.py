@@ -21,6 +21,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -716,6 +717,7 @@ class _Signals:
         if not self._interrupts:
             os._exit(128 + number)
         self.end_at_once()
+        threading.excepthook = lambda arguments: None  # what threads are cut off from is no news
         raise KeyboardInterrupt
 
 

@@ -85,9 +85,11 @@ class Workers:
             if self._loky is None:
                 self._loky = _start_processes(max(2, self.num_workers))
             return self._loky(calls)
-        except TerminatedWorkerError:
-            self._loky = None
-            raise WorkerLost("a worker process was killed (did the machine run out of memory?)") from None
+        except BaseException as error:
+            self._loky = None  # jobs of the failed call may still report to it
+            if isinstance(error, TerminatedWorkerError):
+                raise WorkerLost("a worker process was killed (did the machine run out of memory?)") from None
+            raise
 
     def close(self) -> None:
         """End the processes, or leave the cluster."""

@@ -57,12 +57,14 @@ def last_generation(folder):
 def test_ctrl_c_keeps_every_generation_and_says_how_to_go_on(tmp_path, file, number, workers):
     folder = tmp_path / "run"
     process = start(MADE_RUN, file, "--out_dir", folder, *ENDLESS, *workers, variables={"MADE_SECONDS": "0.001"})
-    wait_until(lambda: "generation 3:" in log(folder))
+    wait_until(lambda: "generation 4:" in log(folder))
     os.killpg(process.pid, number)  # to the workers too, as a terminal does
     status, _, errors = finish(process)
     assert (status, errors) == (128 + number, f"stopped{resume_hint(folder)}\n")
     assert last_generation(folder) >= 3
-    assert generations(folder)[-1].startswith(f"generation {last_generation(folder)}:")
+    # The line of one generation more may stand in the log: it is written just before the generation counts.
+    done = last_generation(folder)
+    assert generations(folder)[-1].startswith((f"generation {done}:", f"generation {done + 1}:"))
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(tmp_path, file, undisturbed):
@@ -81,8 +83,8 @@ def test_a_second_ctrl_c_ends_at_once_and_leaves_no_process(tmp_path, file, numb
     process = start(MADE_RUN, file, "--out_dir", folder, "--num_workers", 2, variables=variables)
     wait_until(lambda: len(members(process.pid)) >= 3)
     os.killpg(process.pid, number)
-    assert process.stdout.readline() != ""  # the first line of the log
-    assert process.stdout.readline() == "not yet\n"
+    while (line := process.stdout.readline()) != "not yet\n":
+        assert line  # of the log, as it begins
     os.killpg(process.pid, number)
     assert process.wait(5) == 128 + number
     wait_until(lambda: not members(process.pid), 10)
