@@ -119,11 +119,12 @@ def test_a_replaced_run_is_the_old_or_the_new_one_whenever_it_is_killed(harness,
     (tmp_path / "made.yaml").write_text(MADE)
     script, folder = str(MADE_RUN), tmp_path / "run"
     new = [tmp_path / "made.yaml", "--out_dir", folder, "--overwrite_output"]
+    harness.warm_up(script, [tmp_path / "made.yaml", "--out_dir", tmp_path / "old", "--seed=4"])
+    (tmp_path / "old/old.log").rename(tmp_path / "old/run.log")
     assert harness.run(script, [tmp_path / "made.yaml", "--out_dir", tmp_path / "whole"]).status == 0
-    assert harness.run(script, [tmp_path / "made.yaml", "--out_dir", folder, "--seed=4"]).status == 0
-    folder.rename(tmp_path / "old")
-    seeds = []
-    for change in range(1, 16):
+    seeds: list[int] = []
+    while seeds.count(3) < 2:  # until it is killed with the new params.yaml in its place
+        change = len(seeds) + 1
         shutil.copytree(tmp_path / "old", folder)
         assert harness.run(script, new, at_change=change).status is None
         seeds.append(yaml.safe_load((folder / "params.yaml").read_text())["seed"])
@@ -133,7 +134,7 @@ def test_a_replaced_run_is_the_old_or_the_new_one_whenever_it_is_killed(harness,
         assert_same(folder, tmp_path / "whole")
         shutil.rmtree(folder)
     assert seeds == sorted(seeds, reverse=True)
-    assert set(seeds) == {4, 3}
+    assert len(seeds) > 8
 
 
 def test_what_came_after_the_last_checkpoint_is_cut_off(harness, tmp_path):
