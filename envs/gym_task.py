@@ -133,13 +133,15 @@ def draw_seeds(rng: np.random.Generator, count: int) -> list[int]:
 # ---- the environment ------------------------------------------------------------------------------------------------
 
 
-def make(env_name: str, max_episode_steps: int | None = None) -> gymnasium.Env:
+def make(env_name: str, max_episode_steps: int | None = None, render_mode: str | None = None) -> gymnasium.Env:
     """The environment, with its own limit of steps unless another is given.
 
     Raises InputError where there is none of this name, or it cannot be made.
     """
     try:
-        return gymnasium.make(env_name, max_episode_steps=max_episode_steps, disable_env_checker=True)
+        return gymnasium.make(
+            env_name, max_episode_steps=max_episode_steps, disable_env_checker=True, render_mode=render_mode
+        )
     except gymnasium.error.UnregisteredEnv:
         near = difflib.get_close_matches(env_name, [*gymnasium.registry], 1, 0)
         hint = f"; did you mean {near[0]}?" if near else ""
