@@ -37,12 +37,10 @@ ONE_NETWORK = (
 )
 EXPERIMENTS = {
     "gym": GYM,
-    "gym reference": (*GYM, "--evaluator=reference", "--max_episode_steps=20", "--test_every=9"),
     "swing-up": SWINGUP,
     "digits": DIGITS,
     "digits reference": (*DIGITS, "--evaluator=reference"),
     "learning": LEARNING,
-    "learning reference": (*INHERITING, "--evaluator=reference", "--population_size=6", "--test_every=9"),
     "inheriting": INHERITING,
 }
 
