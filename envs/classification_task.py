@@ -85,6 +85,10 @@ class ClassificationTask(Task):
 
         Neither depends on the number of workers.
         """
+        if self.path == "compiled" and self.workers.backend == "dask":  # a graph for each chunk of networks
+            each = self.workers.map(compiled_losses, genomes, images, labels, tuple(weights))
+            losses, accuracies = zip(*each, strict=True)
+            return np.stack(losses), np.stack(accuracies)
         if self.path == "compiled":
             from networks import population
 
@@ -106,6 +110,15 @@ class ClassificationTask(Task):
 
 
 Slice = tuple[Genome, int, int]  # a network, and which images
+
+
+def compiled_losses(
+    genomes: Sequence[Genome], images: Images, labels: Labels, weights: Sequence[float]
+) -> list[tuple[Array, Array]]:
+    """For each network its losses and accuracies (W,)."""
+    from networks import population
+
+    return list(zip(*population.losses(genomes, images, labels, weights), strict=True))
 
 
 def numpy_losses(items: Sequence[Slice], images: Images, labels: Labels, weights: Sequence[float]) -> list[Array]:

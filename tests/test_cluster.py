@@ -9,10 +9,13 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import distributed
 import numpy as np
 import pytest
+from kill_harness import Harness
 from made_work import Parcel, failing, fatal, places, scaled, sums
 from runs import ENVIRONMENT, MADE_RUN, assert_same, finish, generations, log, run, start, wait_until
+from test_kill import SCRIPTS
 
 from evolution import checkpoint
 from evolution import workers as workers_module
@@ -66,6 +69,12 @@ def cluster(tmp_path_factory):
     with contextlib.closing(Cluster(tmp_path_factory.mktemp("cluster"))) as cluster:
         cluster.add_workers(2, "--no-nanny")
         yield cluster
+
+
+def work_done(cluster: Cluster) -> int:
+    """A number that grows with every task that the scheduler handles."""
+    with distributed.Client(cluster.address, set_as_default=False) as client:
+        return client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter)
 
 
 @pytest.fixture
@@ -173,6 +182,26 @@ def test_an_evaluation_that_kills_its_worker_is_one_clear_error(tmp_path):
 
 
 # ---- runs -----------------------------------------------------------------------------------------------------------
+
+
+EXPERIMENTS = {
+    "episodes": "run-wann-gym.py",
+    "classification": "run-wann-classification.py",
+    "training": "run-wlnn-mnist.py",
+}
+
+
+def test_the_scripts_leave_the_same_behind_as_on_one_machine(cluster, tmp_path):
+    dask = ("--backend=dask", f"--scheduler_address={cluster.address}")
+    with contextlib.closing(Harness()) as harness:
+        for name, script in EXPERIMENTS.items():
+            before = work_done(cluster)
+            for place, more in (("one", ()), ("many", dask)):
+                where = ("--num_generations=2", "--out_dir", tmp_path / name / place / "run")
+                ending = harness.run(script, [*SCRIPTS[script], *more, *where])
+                assert ending.status == 0, ending.said
+            assert work_done(cluster) > before + 30  # the cluster it was that computed
+            assert_same(tmp_path / name / "many/run", tmp_path / name / "one/run", but="params.yaml")
 
 
 def test_a_worker_killed_in_the_middle_of_a_generation_changes_nothing(tmp_path, file, on_one_machine):
