@@ -303,10 +303,9 @@ class _Evolution:
             known = {**state.champion.values, **tested, **_sizes(state.champion.genome)}
             known["generation"] = state.champion.generation
             scalars |= {f"champion/{name}": value for name, value in known.items()}
-        for name in ("connections", "neurons", "layers"):
-            sizes = [_sizes(genome)[name] for genome in population]
-            scalars[f"stats/{name}_mean"] = float(np.mean(sizes))
-            scalars[f"stats/{name}_std"] = float(np.std(sizes))
+        sizes = np.array([(g.num_connections, g.num_neurons, g.num_layers) for g in population])
+        for name, mean, std in zip(("connections", "neurons", "layers"), sizes.mean(0), sizes.std(0), strict=True):
+            scalars |= {f"stats/{name}_mean": float(mean), f"stats/{name}_std": float(std)}
         scalars |= {f"times/{name}": seconds for name, seconds in self.times.items()}
         self.run.writer.scalars(scalars, generation)
         if self.settings.log_population:
