@@ -61,7 +61,7 @@ def grown_population() -> list[Genome]:
 
 
 def record_times(population: Sequence[Genome]) -> Pairs:
-    """Seconds (1,) from the end of a generation to the beginning of the next, two checkpoints in 60 generations included."""
+    """Seconds (1,) from the end of a generation to the beginning of the next; two checkpoints in 60 are included."""
     task = _Instant(population[0])
     settings = EvolutionSettings(0, 61, 0.05, 0.8, 1000, SELECTION, MUTATION, checkpoint_period=1e9)
     with tempfile.TemporaryDirectory() as folder:
