@@ -111,14 +111,18 @@ def _gather(images: FloatArray, labels: IntArray, rows: Any, graphs: Graphs, wor
     pixels, values, n = graphs.pixels, work.values, len(rows)
     flat = images.reshape(-1)
     start = np.empty(LANES, np.uint64)  # of each image; unsigned, as then no index is checked for being negative
-    for s in range(0, n, LANES):
-        size = min(LANES, n - s)
-        for i in range(size):
+    whole = n // LANES * LANES
+    for s in range(0, whole, LANES):
+        for i in range(LANES):
             start[i] = np.uint64(rows[s + i]) * np.uint64(images.shape[1])
-            work.labels[s + i] = labels[rows[s + i]]
         for row in range(len(pixels)):
-            for i in range(size):
+            for i in range(LANES):
                 values[row, s + i] = flat[start[i] + np.uint64(pixels[row])]
+    for s in range(whole, n):
+        for row in range(len(pixels)):
+            values[row, s] = images[rows[s], pixels[row]]
+    for s in range(n):
+        work.labels[s] = labels[rows[s]]
     for row in range(len(pixels), graphs.num_rows):
         for s in range(n):
             values[row, s] = F(1)
