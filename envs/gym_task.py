@@ -139,9 +139,8 @@ def make(env_name: str, max_episode_steps: int | None = None, render_mode: str |
     Raises InputError where there is none of this name, or it cannot be made.
     """
     try:
-        return gymnasium.make(
-            env_name, max_episode_steps=max_episode_steps, disable_env_checker=True, render_mode=render_mode
-        )
+        drawn = {} if render_mode is None else {"render_mode": render_mode}  # not every environment takes it
+        return gymnasium.make(env_name, max_episode_steps=max_episode_steps, disable_env_checker=True, **drawn)
     except gymnasium.error.UnregisteredEnv:
         near = difflib.get_close_matches(env_name, [*gymnasium.registry], 1, 0)
         hint = f"; did you mean {near[0]}?" if near else ""
