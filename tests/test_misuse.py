@@ -1,0 +1,113 @@
+"""The scripts with parameters of all kinds, and with environments that misbehave: they run, or say one clear line."""
+
+import contextlib
+import os
+import random
+
+import pytest
+from kill_harness import Harness
+from test_kill import SCRIPTS
+
+import utils
+
+CASES = int(os.environ.get("MISUSE_CASES", "4"))  # for each script
+SEED = os.environ.get("MISUSE_SEED", "0")
+GYM = "run-wann-gym.py"
+
+
+@pytest.fixture(scope="module")
+def harness():
+    with contextlib.closing(Harness()) as harness:
+        yield harness
+
+
+# ---- parameters -----------------------------------------------------------------------------------------------------
+
+NUMBERS = ["0", "1", "2", "3", "0.5", "-1", "1e-3", "1e300", "nan", "999999999", "99999999999999999999", "0x1", ""]
+TEXTS = [
+    "x",
+    "digits",
+    "CartPole-v0",
+    "CarRacing-v3",
+    "a b",
+    "ß",
+    "\U0001f9a0",
+    "\x1b[31m",
+    "/dev/null",
+    "a/../..",
+    "~",
+]
+LEFT_OUT = ("num_workers", "backend", "scheduler_address", "out_dir", "resume", "data_dir")  # costly, or the test's own
+
+
+def some_arguments(script: str, choose: random.Random) -> list[str]:
+    """One to three parameters of the script, sensible or not."""
+    names = [p.name for p in utils.used_by(script) if p.name not in LEFT_OUT]
+    given = []
+    for name in choose.sample(names, choose.randint(1, 3)):
+        parameter = utils.PARAMETERS[name]
+        values = [*NUMBERS, *TEXTS, "true", "false"]
+        sensible = list(parameter.choices) or {bool: ["true", "false"], str: TEXTS}.get(parameter.type, NUMBERS)
+        given.append(f"--{name}={choose.choice(sensible if choose.random() < 0.8 else values)}")
+    return given
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_run_starts_or_says_one_line_and_leaves_nothing(harness, tmp_path, script):
+    choose = random.Random(f"{SEED} {script}")
+    for case in range(CASES):
+        arguments = some_arguments(script.removesuffix(".py"), choose)
+        folder = tmp_path / str(case) / "run"
+        ending = harness.run(script, [*SCRIPTS[script], *arguments, "--out_dir", folder], after=1.5)
+        assert ending.status in (0, None, 2), (arguments, ending.said)
+        assert "Traceback" not in ending.said, (arguments, ending.said)
+        if ending.status == 2:
+            assert ending.said.startswith("error: "), arguments
+            assert len(ending.said.splitlines()) == 1, (arguments, ending.said)
+            assert not folder.exists(), (arguments, ending.said)
+        elif ending.status == 0:
+            assert (folder / utils.PARAMS_FILE).exists()
+
+
+# ---- environments ---------------------------------------------------------------------------------------------------
+
+
+def run_with(harness, tmp_path, environment, *arguments):
+    small = ("--num_generations=1", "--population_size=3", "--tournament_size=2", "--num_trials=1", "--test_every=5")
+    where = (f"--env_name=broken_environments:{environment}-v0", "--out_dir", tmp_path / "run")
+    return harness.run(GYM, ["params/wann-gym/CartPole-v0.yaml", "--num_inputs=2", *small, *where, *arguments])
+
+
+FAULTS = {
+    "Raising": "failed with seed {}: RuntimeError: the floor is lava",
+    "NotANumber": "failed with seed {}: ValueError: a reward is nan",
+    "Blind": "failed with seed {}: ValueError: an observation is not finite",
+    "Killing": "killed its process with seed {}",
+}
+
+
+@pytest.mark.parametrize("environment", FAULTS)
+def test_a_run_stops_with_a_line_that_names_environment_and_seed(harness, tmp_path, environment):
+    ending = run_with(harness, tmp_path, environment)
+    assert ending.status == 1
+    hint = f"; to go on: python run-wann-gym.py --resume {tmp_path / 'run'}"
+    line = ending.said.splitlines()[-1]
+    seed = line.partition("seed ")[2].partition(":")[0].partition(";")[0]
+    fault = FAULTS[environment].format(seed)
+    assert line == f"error: environment broken_environments:{environment}-v0 {fault}{hint}"
+    assert int(seed) >= 0
+    assert "Traceback" not in ending.said
+
+
+@pytest.mark.parametrize("environment", FAULTS)
+def test_or_the_network_gets_the_worst_rank(harness, tmp_path, environment):
+    ending = run_with(harness, tmp_path, environment, "--on_env_error=rank_last")
+    assert ending.status == 0, ending.said
+    assert "3 of 3 networks have a reward that is not finite and are ranked last" in ending.said
+    assert "finished without a champion" in ending.said
+
+
+def test_an_episode_that_never_ends_is_ended(harness, tmp_path):
+    ending = run_with(harness, tmp_path, "Endless", "--max_episode_steps=30")
+    assert ending.status == 0, ending.said
+    assert "champion 30;" in ending.said
