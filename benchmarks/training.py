@@ -95,6 +95,7 @@ def epochs(
         train_population(genomes, images, labels, order=order, feedbacks=back, **options)
         return len(genomes)
 
+    reference()  # torch loads its optimisers with the first use
     return compare(fast, reference, rounds)
 
 
