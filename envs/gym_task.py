@@ -1,10 +1,10 @@
 """Fitness of weight agnostic networks on a Gymnasium environment: reward over episodes at six shared weights."""
 
 import difflib
-import functools
 import logging
 import math
 import multiprocessing
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -246,15 +246,21 @@ def episode(policy: "Policy", weight: float | Array, seed: int, rules: Rules) ->
             if not math.isfinite(reward):
                 raise ValueError(f"a reward is {reward}")
     except Exception as error:
-        _made_once.cache_clear()  # what raised may not be usable again
+        _OF_THIS_THREAD.__dict__.clear()  # what raised may not be usable again
         raise EnvironmentFault(f"environment {rules.env_name} failed with seed {seed}: {_line(error)}") from None
     return total, steps
 
 
-@functools.cache
+_OF_THIS_THREAD = threading.local()  # an environment cannot be in two episodes at a time
+
+
 def _made_once(env_name: str, max_episode_steps: int) -> gymnasium.Env:
-    """This process's environment, made once."""
-    return make(env_name, max_episode_steps)
+    """This thread's environment, made once."""
+    made = _OF_THIS_THREAD.__dict__
+    key = f"{env_name} {max_episode_steps}"
+    if key not in made:
+        made[key] = make(env_name, max_episode_steps)
+    return made[key]
 
 
 def choose_action(outputs: Array, space: spaces.Space, take_argmax_action: bool) -> Any:

@@ -88,6 +88,16 @@ def test_workers_and_the_company_of_others_change_nothing(evaluator):
         chosen.close()
 
 
+def test_threads_do_not_share_an_environment():
+    nets, seeds = population(16), [1, 2]
+    one = task(max_episode_steps=40)
+    many = task(max_episode_steps=40)
+    many.workers = Workers(8, "threading")
+    for _ in range(2):
+        alone, together = (chosen.episodes(nets, SHARED_WEIGHTS, seeds)[0] for chosen in (one, many))
+        np.testing.assert_array_equal(together, alone)
+
+
 def test_one_weight_per_connection():
     genome = evolved(3, 4, 2, mutations=12)
     same = np.full((1, genome.num_connections), 0.5)
