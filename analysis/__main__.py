@@ -11,9 +11,7 @@ from evolution.errors import InputError, RunError
 # Each command's module, which has `add_arguments(parser)` and `main(arguments)`, and what the command does.
 COMMANDS = {
     "draw": ("draw", "a network as a diagram"),
-    "figures": ("figures", "what happened in one or several runs"),
     "random-networks": ("random_networks", "how well randomly mutated networks learn, by rule"),
-    "evaluate": ("evaluate", "a network with random and tuned, shared and individual weights"),
     "film": ("film", "an episode as a GIF or MP4"),
     "import": ("wann_release", "a champion of the WANN release as network JSON"),
     "export": ("export", "a network as ONNX, PyTorch or GraphML"),

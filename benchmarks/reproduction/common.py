@@ -39,7 +39,7 @@ class Experiment:
 
 
 def main(experiments: Sequence[Experiment], description: str) -> None:
-    """The command line of a reproduction script: run what is asked for, then write table and figures."""
+    """The command line of a reproduction script: run what is asked for, then write the table."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seeds", type=int, help="how many seeds, from 0 on")
     parser.add_argument("--num_generations", type=int, help="only the first so many generations")
@@ -64,7 +64,6 @@ def main(experiments: Sequence[Experiment], description: str) -> None:
                 folders.append(folder)
         if folders:
             print(write_table(experiment, folders))
-            draw(experiment, folders)
 
 
 def run(
@@ -121,9 +120,3 @@ def write_table(experiment: Experiment, folders: Sequence[Path]) -> str:
     table = "\n".join(f"| {line} |" for line in lines) + "\n"
     (folder / "table.md").write_text(table)
     return f"{experiment.name}\n{table}"
-
-
-def draw(experiment: Experiment, folders: Sequence[Path]) -> None:
-    """The figures of `python -m analysis figures` for all seeds together."""
-    command = [sys.executable, "-m", "analysis", "figures", *map(str, folders), "--to", str(OUT / experiment.name)]
-    subprocess.run(command, check=False)
