@@ -168,7 +168,8 @@ def test_a_cluster_without_workers_is_waited_for_and_then_given_up(tmp_path, mon
         assert "waiting for a worker" in caplog.text
         monkeypatch.setattr(workers_module, "WORKER_TIMEOUT", 60)
         cluster.add_workers(1, "--no-nanny")
-        assert workers.map(scaled, [1.0, 2.0]) == [2.0, 4.0]  # on the one thread that there is
+        parcel = Parcel(tmp_path / "diary", np.ones(5000))
+        assert workers.map(sums, [1, 2], parcel) == [5000.0, 10000.0]  # on the one thread that there is
 
 
 def test_an_evaluation_that_kills_its_worker_is_one_clear_error(tmp_path):

@@ -122,9 +122,9 @@ def test_processes_that_start_or_wait_leave_ctrl_c_and_sigterm_to_the_run():
     assert killed.stderr == ""
 
 
-def test_starting_does_not_load_dask():
-    program = "import sys, evolution.workers\nprint('dask' in sys.modules, 'distributed' in sys.modules)"
-    assert run_python(program).stdout.split() == ["False", "False"]
+def test_starting_loads_neither_dask_nor_torch():
+    program = "import sys, utils, envs.gym_task\nprint({'dask', 'distributed', 'torch'} & set(sys.modules))"
+    assert run_python(program).stdout == "set()\n"
 
 
 def test_without_the_package_the_backend_dask_says_how_to_get_it(monkeypatch):
