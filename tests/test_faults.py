@@ -79,13 +79,13 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(tmp_path, file, und
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_ctrl_c_ends_at_once_and_leaves_no_process(tmp_path, file, number):
-    folder, variables = tmp_path / "run", {"MADE_STUBBORN": "1", "MADE_SECONDS": "0.1"}
-    process = start(MADE_RUN, file, "--out_dir", folder, "--num_workers", 2, variables=variables)
-    wait_until(lambda: len(members(process.pid)) >= 3)
-    os.killpg(process.pid, number)
-    while (line := process.stdout.readline()) != "not yet\n":
-        assert line  # of the log, as it begins
-    os.killpg(process.pid, number)
+    arguments = (file, "--out_dir", tmp_path / "run", "--num_workers", 2)
+    process = start(MADE_RUN, *arguments, variables={"MADE_STUBBORN": "1"})
+    for said in ("stubborn\n", "not yet\n"):
+        while (line := process.stdout.readline()) != said:
+            assert line  # of the log
+        assert len(members(process.pid)) >= 3  # the workers wait for more to do
+        os.killpg(process.pid, number)
     assert process.wait(5) == 128 + number
     wait_until(lambda: not members(process.pid), 10)
     assert finish(process)[2] == ""
