@@ -139,8 +139,9 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 def encode(meta: Mapping[str, Any], arrays: Arrays) -> bytes:
     """A checkpoint file: a line of magic, the SHA-256 of the rest, and a NumPy archive of arrays and JSON."""
+    text = json.dumps({**meta, "arrays": sorted(arrays)})
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays)
+    np.savez(buffer, allow_pickle=False, meta=np.frombuffer(text.encode(), np.uint8), **arrays)
     body = buffer.getvalue()
     return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
@@ -154,7 +155,10 @@ def decode(content: bytes) -> tuple[dict[str, Any], Arrays]:
         raise InputError("the checkpoint is damaged (its checksum does not fit)")
     with foreign_content(), np.load(io.BytesIO(content[start:]), allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
-        return json.loads(arrays.pop("meta").tobytes()), arrays
+        meta = json.loads(arrays.pop("meta").tobytes())
+        if meta["arrays"] != sorted(arrays):
+            raise InputError("arrays are missing, or of something else")
+        return meta, arrays
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from envs.datasets import Dataset
 from evolution import checkpoint
 from evolution.checkpoint import Keeper
+from evolution.errors import InputError, RunError
 from evolution.genome import Genome
 from evolution.loop import Purpose, Run, generator
 from learning.training import Trainer, check_batch_size, draw_feedback, effective_rule, test
@@ -54,7 +55,7 @@ def run_session(
 
     After each epoch, and before the first, loss and accuracy on the whole training and test set and the statistics of
     the weights are logged and written to TensorBoard. The trained network goes to trained_network.json. Raises
-    InputError where a batch is larger than the data set.
+    InputError where a batch is larger than the data set, RunError where training overflows.
     """
     check_batch_size(settings.batch_size, len(dataset.train_images))
     torch.set_num_threads(1)  # with more, sums are divided among them, and the result depends on how many there are
@@ -73,6 +74,8 @@ def run_session(
             rng = generator(settings.seed, epoch, Purpose.EVALUATION)
             order = rng.permutation(len(dataset.train_images))
             trainer.epoch(dataset.train_images, dataset.train_labels, order, settings.batch_size)
+            if not np.isfinite(trainer.weights).all():
+                raise RunError(f"epoch {epoch}: training overflowed, the weights are not finite (lr is {settings.lr})")
             record(epoch, replace(genome, weights=trainer.weights), dataset, settings, run)
             keeper.update(SessionState(epoch, genome, arrays_of(trainer), run.file_sizes()))
     trained = replace(genome, weights=trainer.weights)
@@ -126,20 +129,17 @@ def weight_statistics(genome: Genome) -> dict[str, float]:
     """Mean, spread, mean and largest absolute weight: of all connections, of those into hidden and into outputs."""
     assert genome.weights is not None
     into_outputs = genome.layers[genome.connections[:, 1]] == genome.num_layers - 1
-    groups = {
-        "all": genome.weights,
-        "hidden": genome.weights[~into_outputs],
-        "outputs": genome.weights[into_outputs],
-    }
+    weights = genome.weights.astype(np.float64)  # large ones must not overflow in the sums
+    groups = {"all": weights, "hidden": weights[~into_outputs], "outputs": weights[into_outputs]}
     return {
         f"weights/{name}_{statistic}": float(value)
-        for name, weights in groups.items()
-        if len(weights)
+        for name, group in groups.items()
+        if len(group)
         for statistic, value in (
-            ("mean", weights.mean()),
-            ("std", weights.std()),
-            ("abs_mean", np.abs(weights).mean()),
-            ("abs_max", np.abs(weights).max()),
+            ("mean", group.mean()),
+            ("std", group.std()),
+            ("abs_mean", np.abs(group).mean()),
+            ("abs_max", np.abs(group).max()),
         )
     }
 
@@ -153,16 +153,22 @@ def arrays_of(trainer: Trainer) -> checkpoint.Arrays:
 
 
 def restore(trainer: Trainer, arrays: checkpoint.Arrays) -> None:
-    """Bring a fresh trainer to where `arrays_of` found another one."""
-    with torch.no_grad():
-        for layer in trainer.network.layers:
-            layer.weights.copy_(torch.from_numpy(arrays["weights"][layer.connections.cpu().numpy()]))
+    """Bring a fresh trainer to where `arrays_of` found another one. Raises InputError for arrays that do not fit."""
+    parameters = [parameter for group in trainer.optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, array in arrays.items():
-        if name.startswith("optimizer/"):
-            _, i, key = name.split("/")
-            state.setdefault(int(i), {})[key] = torch.from_numpy(array.copy())
-    trainer.optimizer.load_state_dict({**trainer.optimizer.state_dict(), "state": state})
+    with checkpoint.foreign_content():
+        for name, array in arrays.items():
+            shapes: list[tuple[int, ...]] = [trainer.weights.shape]
+            if name != "weights":
+                _, i, key = name.split("/")
+                shapes = [(), parameters[int(i)].shape]
+                state.setdefault(int(i), {})[key] = torch.from_numpy(array.copy())
+            if array.dtype != np.float32 or array.shape not in shapes:
+                raise InputError(f"{name} is an array {array.shape} of {array.dtype}")
+        with torch.no_grad():
+            for layer in trainer.network.layers:
+                layer.weights.copy_(torch.from_numpy(arrays["weights"][layer.connections.cpu().numpy()]))
+        trainer.optimizer.load_state_dict({**trainer.optimizer.state_dict(), "state": state})
 
 
 def to_bytes(state: SessionState) -> bytes:

@@ -1,11 +1,16 @@
 """Run states for tests, small and with everything in them that a checkpoint can hold."""
 
+import hashlib
+import io
+import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from genomes import evolved
 
+from evolution import checkpoint
 from evolution.checkpoint import Champion, State
 from evolution.events import EventLog
 from evolution.loop import EvolutionSettings
@@ -43,6 +48,14 @@ def settings(*, with_weights: bool, use_bias: bool = False, num_generations: int
         with_weights=with_weights,
         use_bias=use_bias,
     )
+
+
+def encoded(meta: Any, arrays: dict[str, np.ndarray]) -> bytes:
+    """A checkpoint file with this content, whatever it is, and the checksum that belongs to it."""
+    buffer = io.BytesIO()
+    np.savez(buffer, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays)
+    body = buffer.getvalue()
+    return checkpoint.MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
 def put(folder: Path, sizes: dict[str, int]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from states import put, state
+from states import encoded, put, state
 
 from evolution import checkpoint
 from evolution.checkpoint import Keeper, from_bytes, to_bytes
@@ -65,6 +65,27 @@ def test_a_flipped_bit_is_found_in_every_byte():
             from_bytes(bytes(damaged))
 
 
+WRONG = {
+    "num_inputs": [4.0, "4", True, None, -1, 10**20],
+    "num_outputs": [0, 3],
+    "hidden_activation": [-1, 10, "relu"],
+    "use_bias": [0, 1, "yes", None],
+    "made_with": [[], None, 1],
+}
+
+
+@pytest.mark.parametrize("key", WRONG)
+def test_what_all_networks_share_is_checked(key):
+    for value in WRONG[key]:
+        meta, arrays = checkpoint.decode(to_bytes(state(with_weights=True)))
+        meta["population"][key] = value
+        with pytest.raises(InputError):
+            from_bytes(checkpoint.encode(meta, arrays))
+        del meta["population"][key]
+        with pytest.raises(InputError):
+            from_bytes(checkpoint.encode(meta, arrays))
+
+
 def test_nothing_in_a_checkpoint_is_a_pickle():
     arrays = {"fitness/reward": np.array([object()], object)}
     with pytest.raises(ValueError, match="allow_pickle"):
@@ -75,6 +96,16 @@ def test_nothing_in_a_checkpoint_is_a_pickle():
     content = checkpoint.MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
     with pytest.raises(InputError, match="allow_pickle=False"):
         from_bytes(content)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_checkpoint_without_one_of_its_arrays_is_refused(kind):
+    meta, arrays = checkpoint.decode(to_bytes(state(**kind)))
+    for name in arrays:
+        with pytest.raises(InputError, match="arrays are missing"):
+            from_bytes(encoded(meta, {other: array for other, array in arrays.items() if other != name}))
+    with pytest.raises(InputError, match="arrays are missing"):
+        from_bytes(encoded(meta, {**arrays, "another": np.zeros(1)}))
 
 
 # ---- the two files --------------------------------------------------------------------------------------------------

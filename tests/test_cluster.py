@@ -172,6 +172,17 @@ def test_a_cluster_without_workers_is_waited_for_and_then_given_up(tmp_path, mon
         assert workers.map(sums, [1, 2], parcel) == [5000.0, 10000.0]  # on the one thread that there is
 
 
+def test_data_outlives_the_workers_that_hold_it(tmp_path):
+    parcel = Parcel(tmp_path / "diary", np.ones(5000))
+    with contextlib.closing(Cluster(tmp_path)) as cluster:
+        cluster.add_workers(1, "--no-nanny")
+        with contextlib.closing(Workers(1, "dask", cluster.address)) as workers:
+            assert workers.map(sums, [1, 2], parcel) == [5000.0, 10000.0]
+            cluster.workers[0].kill()
+            cluster.add_workers(1, "--no-nanny")
+            assert workers.map(sums, [1, 2], parcel) == [5000.0, 10000.0]
+
+
 def test_an_evaluation_that_kills_its_worker_is_one_clear_error(tmp_path):
     variables = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
     with contextlib.closing(Cluster(tmp_path, **variables)) as cluster:

@@ -5,7 +5,6 @@
 
 import copy
 import hashlib
-import io
 import json
 import os
 import tempfile
@@ -19,7 +18,7 @@ from genomes import evolved
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
-from states import Folder, Noise, put, state
+from states import Folder, Noise, encoded, put, state
 from states import settings as settings_for
 
 import utils
@@ -294,13 +293,6 @@ def check_checkpoint(content: bytes, with_weights: bool) -> None:
     with tempfile.TemporaryDirectory() as folder, closing(Folder(Path(folder))) as run:
         put(run.path, FILE_SIZES)
         given_or_refused(lambda: evolve(Noise(), settings, run, found))
-
-
-def encoded(meta, arrays):
-    buffer = io.BytesIO()
-    np.savez(buffer, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays)
-    body = buffer.getvalue()
-    return checkpoint.MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
 @st.composite

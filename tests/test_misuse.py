@@ -69,6 +69,15 @@ def test_a_run_starts_or_says_one_line_and_leaves_nothing(harness, tmp_path, scr
             assert (folder / utils.PARAMS_FILE).exists()
 
 
+def test_training_that_overflows_ends_with_a_line(harness, tmp_path):
+    arguments = [*SCRIPTS["run-wlnn-mnist-no-evolution.py"], "--lr=50", "--num_hidden=40", "--num_mutations=0"]
+    ending = harness.run("run-wlnn-mnist-no-evolution.py", [*arguments, "--out_dir", tmp_path / "run"])
+    assert ending.status == 1
+    assert "error: epoch 1: training overflowed, the weights are not finite (lr is 50.0)" in ending.said
+    assert "Traceback" not in ending.said
+    assert "Warning" not in ending.said
+
+
 # ---- environments ---------------------------------------------------------------------------------------------------
 
 

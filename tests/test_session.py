@@ -1,0 +1,68 @@
+"""Training one network: a checkpoint that is not what the program writes is refused, or training goes on from it."""
+
+import numpy as np
+import pytest
+import torch
+from genomes import evolved
+from states import Folder, encoded
+
+from envs.datasets import Dataset
+from evolution import checkpoint
+from evolution.errors import InputError
+from learning.session import SessionSettings, from_bytes, run_session
+
+
+def settings(num_epochs: int, optimizer: str) -> SessionSettings:
+    return SessionSettings(1, num_epochs, 10, 10, "backprop", optimizer, 0.01, False, 0.0, {}, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((40, 4), np.float32), rng.integers(2, size=40)
+    return Dataset(images, labels, images, labels)
+
+
+def train(path, dataset, num_epochs, optimizer, state=None):
+    path.mkdir()
+    folder = Folder(path)
+    genome = evolved(3, 4, 2, 1.0, mutations=12, with_weights=True)
+    try:
+        return run_session(genome, dataset, settings(num_epochs, optimizer), folder, state)
+    finally:
+        folder.close()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adadelta"])
+def test_changed_checkpoints_are_refused_or_gone_on_from(tmp_path, dataset, optimizer):
+    train(tmp_path / "begun", dataset, 2, optimizer)
+    content = (tmp_path / "begun" / checkpoint.NAME).read_bytes()
+    meta, arrays = checkpoint.decode(content)
+    assert train(tmp_path / "on", dataset, 4, optimizer, from_bytes(content)) == train(
+        tmp_path / "whole", dataset, 4, optimizer
+    )
+    cases = []
+    for name, array in arrays.items():
+        without = {other: a for other, a in arrays.items() if other != name}
+        changed = [array[:-1], np.concatenate([array, array])] if array.ndim else []
+        changed += [np.array("x"), array.astype(np.complex64), array.reshape(1, *array.shape)]
+        cases += [(meta, without), *((meta, {**arrays, name: other}) for other in changed)]
+    for key in meta:
+        for value in (None, -1, 2**70, "x", [], {}):
+            cases.append(({**meta, key: value}, arrays))
+        cases.append(({k: v for k, v in meta.items() if k != key}, arrays))
+    refused = 0
+    for number, (other_meta, other_arrays) in enumerate(cases):
+        try:
+            train(tmp_path / str(number), dataset, 4, optimizer, from_bytes(encoded(other_meta, other_arrays)))
+        except InputError:
+            refused += 1
+    assert refused > len(cases) / 2
+
+
+def test_a_session_checkpoint_that_ends_early_is_refused_wherever_it_ends(tmp_path, dataset):
+    train(tmp_path / "begun", dataset, 1, "adam")
+    content = (tmp_path / "begun" / checkpoint.NAME).read_bytes()
+    for length in range(0, len(content), 7):
+        with pytest.raises(InputError):
+            from_bytes(content[:length])
