@@ -131,6 +131,15 @@ def test_a_full_disk_ends_the_run_with_one_line_and_whole_files(tmp_path, file, 
     assert_same(folder, undisturbed)
 
 
+def test_a_log_that_cannot_be_written_ends_the_run_with_one_line(tmp_path, file):
+    folder = tmp_path / "run"
+    assert run(MADE_RUN, file, "--out_dir", folder, "--num_generations", 1)[0] == 0
+    (folder / "run.log").unlink()
+    (folder / "run.log").symlink_to("/dev/full")
+    status, _, errors = run(MADE_RUN, "--resume", folder)
+    assert (status, errors) == (1, f"error: {folder}: No space left on device{resume_hint(folder)}\n")
+
+
 def test_where_not_even_params_yaml_can_be_written_there_is_no_folder(tmp_path, file):
     status, _, errors = run(MADE_RUN, file, "--out_dir", tmp_path / "run", preexec_fn=limit_files(100))
     assert (status, errors) == (2, f"error: out_dir {tmp_path / 'run'} cannot be written (File too large)\n")

@@ -119,17 +119,17 @@ def test_a_replaced_run_is_the_old_or_the_new_one_whenever_it_is_killed(harness,
     (tmp_path / "made.yaml").write_text(MADE)
     script, folder = str(MADE_RUN), tmp_path / "run"
     new = [tmp_path / "made.yaml", "--out_dir", folder, "--overwrite_output"]
-    harness.warm_up(script, [tmp_path / "made.yaml", "--out_dir", tmp_path / "old", "--seed=4"])
-    (tmp_path / "old/old.log").rename(tmp_path / "old/run.log")
-    assert harness.run(script, [tmp_path / "made.yaml", "--out_dir", tmp_path / "whole"]).status == 0
+    harness.warm_up(script, [tmp_path / "made.yaml", "--out_dir", tmp_path / "whole"])
+    assert harness.run(script, [tmp_path / "made.yaml", "--out_dir", folder, "--seed=4"]).status == 0
+    folder.rename(tmp_path / "old")
     seeds: list[int] = []
     while seeds.count(3) < 2:  # until it is killed with the new params.yaml in its place
         change = len(seeds) + 1
         shutil.copytree(tmp_path / "old", folder)
         assert harness.run(script, new, at_change=change).status is None
         seeds.append(yaml.safe_load((folder / "params.yaml").read_text())["seed"])
-        if change % 2:
-            assert harness.run(script, ["--resume", folder]).status == 0
+        assert harness.run(script, ["--resume", folder]).status == 0
+        assert_same(folder, tmp_path / {4: "old", 3: "whole"}[seeds[-1]])
         assert harness.run(script, new).status == 0
         assert_same(folder, tmp_path / "whole")
         shutil.rmtree(folder)
