@@ -171,9 +171,19 @@ def test_yaml_that_would_take_memory_or_time_without_end():
     )
     nested = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
     many = "".join(f"k{i}: 1\n" for i in range(5000))
-    for text in (merged, nested, many, "[" * 700, "x: " + "y" * (utils.LARGEST_FILE + 1)):
+    for text in (merged, nested, many, "[" * 700):
         Path("p.yaml").write_text(text)
         assert read(utils.GYM, ["p.yaml"]) is None
+    Path("p.yaml").write_text("seed: 1".ljust(utils.LARGEST_FILE + 1))
+    with pytest.raises(InputError, match="too large for a parameter file"):
+        utils.read_params(utils.GYM, "", ["p.yaml"])
+
+
+def test_json_that_nests_without_end():
+    for text in ("[" * 100_000, '{"a":' * 100_000):
+        Path("network.json").write_text(text)
+        with pytest.raises(InputError, match="nested too deeply"):
+            Genome.load("network.json")
 
 
 # ---- networks -------------------------------------------------------------------------------------------------------
