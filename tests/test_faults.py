@@ -1,6 +1,7 @@
 """What happens to a run in days: full disks, folders that vanish, Ctrl-C, a second run in the same folder."""
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -129,6 +130,17 @@ def test_a_full_disk_ends_the_run_with_one_line_and_whole_files(tmp_path, file, 
             checkpoint.from_bytes((folder / name).read_bytes())
     assert run(MADE_RUN, "--resume", folder)[::2] == (0, "")
     assert_same(folder, undisturbed)
+
+
+def test_where_a_checkpoint_does_not_fit_the_last_ones_stay(tmp_path, file):
+    folder = tmp_path / "run"
+    arguments = (file, "--out_dir", folder, "--checkpoint_period", 0)
+    status, _, errors = run(MADE_RUN, *arguments, preexec_fn=limit_files(7000))
+    assert (status, errors) == (1, f"error: {folder / checkpoint.NAME}: File too large{resume_hint(folder)}\n")
+    done = len(re.findall(r"generation \d+: best", log(folder)))  # the last of them is not in a checkpoint
+    assert last_generation(folder) == done - 2 > 0
+    previous = checkpoint.from_bytes((folder / checkpoint.PREVIOUS_NAME).read_bytes())
+    assert previous.generation == done - 3
 
 
 def test_a_log_that_cannot_be_written_ends_the_run_with_one_line(tmp_path, file):

@@ -9,11 +9,12 @@ from states import Folder, encoded
 from envs.datasets import Dataset
 from evolution import checkpoint
 from evolution.errors import InputError
+from learning import session
 from learning.session import SessionSettings, from_bytes, run_session
 
 
-def settings(num_epochs: int, optimizer: str) -> SessionSettings:
-    return SessionSettings(1, num_epochs, 10, 10, "backprop", optimizer, 0.01, False, 0.0, {}, torch.device("cpu"))
+def settings(num_epochs: int, optimizer: str, period: float) -> SessionSettings:
+    return SessionSettings(1, num_epochs, 10, 10, "backprop", optimizer, 0.01, False, period, {}, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +24,12 @@ def dataset():
     return Dataset(images, labels, images, labels)
 
 
-def train(path, dataset, num_epochs, optimizer, state=None):
+def train(path, dataset, num_epochs, optimizer, state=None, period=0.0):
     path.mkdir()
     folder = Folder(path)
     genome = evolved(3, 4, 2, 1.0, mutations=12, with_weights=True)
     try:
-        return run_session(genome, dataset, settings(num_epochs, optimizer), folder, state)
+        return run_session(genome, dataset, settings(num_epochs, optimizer, period), folder, state)
     finally:
         folder.close()
 
@@ -66,3 +67,17 @@ def test_a_session_checkpoint_that_ends_early_is_refused_wherever_it_ends(tmp_pa
     for length in range(0, len(content), 7):
         with pytest.raises(InputError):
             from_bytes(content[:length])
+
+
+def test_ctrl_c_keeps_every_epoch(tmp_path, dataset, monkeypatch):
+    real = session.record
+
+    def interrupted(epoch, *arguments):
+        if epoch == 3:
+            raise KeyboardInterrupt
+        real(epoch, *arguments)
+
+    monkeypatch.setattr(session, "record", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "run", dataset, 5, "adam", period=1e9)
+    assert from_bytes((tmp_path / "run" / checkpoint.NAME).read_bytes()).progress == 2
