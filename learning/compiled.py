@@ -566,16 +566,18 @@ def train_population(
     losses = np.zeros((num_epochs, len(genomes), num_batches), np.float32)
     accuracies = np.zeros_like(losses)
     code = OPTIMIZER_NAMES.index(optimizer)
+    by_epoch = np.tile(weights, (num_epochs + 1, 1))
     for epoch in range(num_epochs):
         learning = (rule, code, float(lr), epoch * num_batches)
         results = losses[epoch], accuracies[epoch]
         _train_epoch(images, labels, order[epoch], batch_size, graphs, weights, moments, *learning, work, *results)
+        by_epoch[epoch + 1] = weights
 
     trainings = []
     for k, genome in enumerate(genomes):
         assert genome.weights is not None
-        trained = genome.weights.copy()
-        trained[own[k]] = weights[graphs.edges[k] : graphs.edges[k + 1]]
+        trained = np.tile(genome.weights, (num_epochs + 1, 1))  # connections that nothing computes stay as they are
+        trained[:, own[k]] = by_epoch[:, graphs.edges[k] : graphs.edges[k + 1]]
         trainings.append(Training(trained, losses[:, k].copy(), accuracies[:, k].copy()))
     return trainings
 

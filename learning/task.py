@@ -148,6 +148,23 @@ class LearningTask(Task):
             for training, (loss, accuracy) in zip(trainings, results, strict=True)
         ]
 
+    def learning_curves(
+        self, population: Sequence[Genome], rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Loss and accuracy on the test set before training and after each of `num_epochs_long` epochs.
+
+        Both (N, num_epochs_long + 1); trained as `test_population` does, so that the last are what that gives.
+        """
+        trainings = self._train(population, self.num_epochs_long, rng)
+        trained = [
+            replace(genome, weights=weights)
+            for genome, training in zip(population, trainings, strict=True)
+            for weights in training.weights_by_epoch
+        ]
+        results = np.array(self._test(trained, self.test_images, self.test_labels))
+        losses, accuracies = results.reshape(len(population), -1, 2).transpose(2, 0, 1)
+        return losses, accuracies
+
     def close(self) -> None:
         self.workers.close()
 

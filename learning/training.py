@@ -30,11 +30,16 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 @dataclass(frozen=True)
 class Training:
-    """What training gives: the weights it ends with, and loss and accuracy of every batch before its update."""
+    """What training gives: the weights by epoch, and loss and accuracy of every batch before its update."""
 
-    weights: FloatArray  # (E,)
+    weights_by_epoch: FloatArray  # (num_epochs + 1, E) those it began with, then those after each epoch
     losses: FloatArray  # (num_epochs, batches)
     accuracies: FloatArray  # (num_epochs, batches)
+
+    @property
+    def weights(self) -> FloatArray:
+        """The weights that training ends with (E,)."""
+        return self.weights_by_epoch[-1]
 
 
 class Trainer:
@@ -131,9 +136,12 @@ def train(
         raise ValueError(f"an order of {len(order)} epochs for {num_epochs}")
     trainer = Trainer(genome, learning_rule=rule, optimizer=optimizer, lr=lr, feedback=feedback, device=device)
     images, labels = to_tensor(images, device), to_tensor(labels, device)
-    epochs = [trainer.epoch(images, labels, permutation, batch_size) for permutation in order]
+    weights, epochs = [trainer.weights], []
+    for permutation in order:
+        epochs.append(trainer.epoch(images, labels, permutation, batch_size))
+        weights.append(trainer.weights)
     losses, accuracies = (np.stack(values) for values in zip(*epochs, strict=True))
-    return Training(trainer.weights, losses, accuracies)
+    return Training(np.stack(weights), losses, accuracies)
 
 
 def test(

@@ -90,7 +90,7 @@ def test_evaluation_periods_of_an_epoch_of_fewer_than_ten_batches(period, expect
 @pytest.mark.parametrize("period", EVALUATION_PERIODS)
 def test_reward_and_accuracy_are_means_over_the_period(evaluator, period, monkeypatch):
     losses = np.stack([np.arange(12), np.arange(100, 112)]).astype(np.float32)
-    fixed = training.Training(np.ones(18, np.float32), losses, losses / 200)
+    fixed = training.Training(np.ones((3, 18), np.float32), losses, losses / 200)
     if evaluator == "reference":
         monkeypatch.setattr(learning.task, "train", lambda *_, **__: fixed)
     else:
@@ -174,6 +174,28 @@ def test_a_champion_is_trained_afresh_and_tested_on_the_whole_test_set(evaluator
     }
 
 
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_a_learning_curve_is_a_test_after_each_epoch(evaluator):
+    genomes, (images, labels, test_images, test_labels) = population()[:3], data()
+    one = task(learning_rule="feedback_alignment", evaluator=evaluator)
+    losses, accuracies = one.learning_curves(genomes, np.random.default_rng(7))
+    assert losses.shape == accuracies.shape == (3, 4)
+    rng = np.random.default_rng(7)
+    order = draw_order(3, len(images), rng)
+    for genome, child, loss, accuracy in zip(genomes, rng.spawn(3), losses, accuracies, strict=True):
+        feedback = draw_feedback(genome, "feedback_alignment", child)
+        for epochs in range(4):
+            rule = {"learning_rule": "feedback_alignment", "order": order[:epochs], "feedback": feedback}
+            weights = genome.weights
+            if epochs:
+                weights = training.train(genome, images, labels, num_epochs=epochs, batch_size=20, **rule).weights
+            expected = training.test(replace(genome, weights=weights), test_images, test_labels, 45)
+            assert (loss[epochs], accuracy[epochs]) == (
+                pytest.approx(expected[0], rel=1e-4),
+                pytest.approx(expected[1], abs=0.03),
+            )
+
+
 # ---- what depends on what ----------------------------------------------------------------------------------------
 
 
@@ -232,7 +254,7 @@ def test_an_overflow_outside_the_period_counts_too(period, monkeypatch):
     genome = Genome.initial(6, 3, 1.0, np.random.default_rng(0), with_weights=True)
     one = task(evaluation_period=period)
     for spoilt in (losses[1:, 3:4], weights[5:6]):
-        monkeypatch.setattr(learning.task, "train", lambda *_, **__: training.Training(weights, losses, losses))
+        monkeypatch.setattr(learning.task, "train", lambda *_, **__: training.Training(weights[None], losses, losses))
         assert one.evaluate([genome], np.random.default_rng(0)).reward[0] == 0
         spoilt[:] = np.inf
         assert one.evaluate([genome], np.random.default_rng(0)).reward[0] == -np.inf
