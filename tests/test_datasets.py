@@ -130,9 +130,10 @@ def test_without_a_network(monkeypatch, tmp_path):
         datasets.load("mnist", tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"not packed", gzip.compress(b"foreign"), gzip.compress(SMALL[FIRST])[:-9]])
-def test_a_file_that_is_not_mnists_is_named_and_left_alone(content, mirrors, tmp_path):
+@pytest.mark.parametrize("fault", ["empty", "not packed", "wrong bytes", "truncated"])
+def test_a_file_that_is_not_mnists_is_named_and_left_alone(fault, mirrors, tmp_path):
     path = local(tmp_path) / f"{FIRST}.gz"
+    content = {**FAULTS, "empty": b""}[fault]
     path.write_bytes(content)
     with pytest.raises(InputError, match="is not MNIST's file") as error:
         datasets.load("mnist", tmp_path)
