@@ -74,3 +74,12 @@ def connection_weights(genome: Genome, weight: float | None) -> npt.NDArray[np.f
     if genome.weights is not None:
         return genome.weights.astype(np.float64)
     return np.full(genome.num_connections, weight, np.float64)
+
+
+def check_sizes(genome: Genome, num_inputs: int, num_outputs: int, task: str) -> None:
+    """Raise InputError unless the network takes what the task observes and gives what it expects."""
+    if (genome.num_observed, genome.num_outputs) != (num_inputs, num_outputs):
+        raise InputError(
+            f"the network has {genome.num_observed} inputs and {genome.num_outputs} outputs; "
+            f"{task} needs {num_inputs} and {num_outputs}"
+        )

@@ -57,12 +57,7 @@ class Player:
 
         self.environment = make(env_name, render_mode="rgb_array")
         self.takes_argmax = isinstance(self.environment.action_space, spaces.Discrete)
-        needed = sizes(self.environment, env_name, self.takes_argmax)
-        if (genome.num_observed, genome.num_outputs) != needed:
-            raise InputError(
-                f"the network has {genome.num_observed} inputs and {genome.num_outputs} outputs; "
-                f"{env_name} needs {needed[0]} and {needed[1]}"
-            )
+        take.check_sizes(genome, *sizes(self.environment, env_name, self.takes_argmax), env_name)
         self.policy, self.weights = Policy(genome), weights
         self.seed, self.max_steps = seed, max_steps
         self.steps, self.reward = 0, 0.0

@@ -106,16 +106,20 @@ class GymTask(Task):
         if len(genomes) == 1:  # the kernels like many episodes at once, Gymnasium does not care
             count = self.workers.num_workers if self.compiled else len(seeds)
             items = [(genomes[0], of_each[0], tuple(part)) for part in divide(seeds, count)]
-        try:
-            function = compiled_episodes if self.compiled else reference_episodes
-            done = self.workers.map(function, items, self.rules, threads=self.compiled, isolated=not self.compiled)
-        except WorkerLost:
-            done = one_by_one(items, self.rules)
+        done = self.play(items)
         if len(genomes) == 1:
             rewards, lengths = (np.concatenate(parts, axis=1)[None] for parts in zip(*done, strict=True))
         else:
             rewards, lengths = (np.stack(parts) for parts in zip(*done, strict=True))
         return rewards, lengths
+
+    def play(self, items: Sequence["Item"]) -> list["Result"]:
+        """Rewards and lengths (W, K) of each item, which are divided among the workers."""
+        try:
+            function = compiled_episodes if self.compiled else reference_episodes
+            return self.workers.map(function, items, self.rules, threads=self.compiled, isolated=not self.compiled)
+        except WorkerLost:
+            return one_by_one(items, self.rules)
 
     def close(self) -> None:
         self.workers.close()
