@@ -12,6 +12,7 @@ from evolution.errors import InputError, RunError
 COMMANDS = {
     "draw": ("draw", "a network as a diagram"),
     "evaluate": ("evaluate", "a network with random and tuned, shared and individual weights"),
+    "figures": ("figures", "what happened in one or several runs"),
     "random-networks": ("random_networks", "how well randomly mutated networks learn, by rule"),
     "film": ("film", "an episode as a GIF or MP4"),
     "import": ("wann_release", "a champion of the WANN release as network JSON"),

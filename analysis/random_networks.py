@@ -188,12 +188,22 @@ def _check_settings(arguments: argparse.Namespace) -> None:
             raise InputError(f"{arguments.to}: there is a random_networks.csv, but no settings.yaml that says of what")
         write_atomically(file, yaml.safe_dump(settings))
         return
-    try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        found = None
+    found = read_settings(arguments.to)
     if found != settings:
         raise InputError(f"{file}: the results in this folder are of {found}, not of {settings}; give another --to")
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """Data set, epochs and seed of the results in a folder. Raises InputError where they are not there or damaged."""
+    file = folder / "settings.yaml"
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not {"dataset", "num_epochs", "seed"} <= found.keys():
+            raise ValueError("not the settings of random-networks")
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise InputError(f"{file}: cannot be read ({reason})") from None
+    return found
 
 
 # ---- results --------------------------------------------------------------------------------------------------------

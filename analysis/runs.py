@@ -138,7 +138,10 @@ def read_scalars(folder: Path) -> dict[str, Series]:
 
 
 def learning_task(params: Mapping[str, Any], dataset: Dataset, num_epochs: int, workers: Workers) -> LearningTask:
-    """Training as a run with these parameters does it, for `num_epochs` before a test."""
+    """Training as a run with these parameters does it, for `num_epochs` before a test. Raises InputError."""
+    needed = ("learning_rule", "optimizer", "lr", "num_epochs", "batch_size", "train_only_outputs")
+    if missing := [name for name in needed if name not in params]:
+        raise InputError(f"the run's parameters lack {', '.join(missing)}")
     return LearningTask(
         dataset,
         learning_rule=params["learning_rule"],
