@@ -124,12 +124,13 @@ def main(arguments: argparse.Namespace) -> None:
     folders = {path.resolve(): path for path in arguments.runs}
     runs = [RunFolder(path) for path in folders.values()]
     to = arguments.to or (runs[0].path / "figures" if len(runs) == 1 else Path("out/figures"))
-    chosen = list(dict.fromkeys(arguments.only or FIGURES))
     missed: list[str] = []
-    tasks = list(dict.fromkeys(run.task for run in runs))
-    for task in tasks:
+    asked = 0
+    for task in dict.fromkeys(run.task for run in runs):
         groups = group_runs([run for run in runs if run.task == task])
-        for name in chosen:
+        kinds = {group.runs[0].learns for group in groups}
+        for name in dict.fromkeys(arguments.only or [name for name in FIGURES if kinds & DRAWN_OF[name]]):
+            asked += 1
             try:
                 with style.style():
                     made = FIGURES[name](groups, arguments)
@@ -147,7 +148,7 @@ def main(arguments: argparse.Namespace) -> None:
                 write_atomically(path.with_name(path.name + ".md"), text)
                 print(text, end="")
             print(f"{path}.png, .svg, .csv{', .md, -table.csv' if made.table else ''}")
-    if len(missed) == len(tasks) * len(chosen):
+    if len(missed) == asked:
         raise InputError(f"nothing is drawn: {'; '.join(missed)}")
     if missed:
         print("Not drawn:", *missed, sep="\n  ")
@@ -230,7 +231,7 @@ def _std(values: Array) -> Array:
 
 def _whole_generations(axes: Axes) -> None:
     axes.set_xlabel("generation")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
 def _legend(figure: Figure, handles: Sequence[Any]) -> None:
@@ -552,4 +553,12 @@ FIGURES: dict[str, Callable[[Sequence[Group], argparse.Namespace], Drawn]] = {
     "mutated": draw_mutated,
     "degrees": draw_degrees,
     "wann-curves": draw_wann_curves,
+}
+# Whether a figure is of runs that learn, or of those that do not; of others it is missed only when asked for.
+DRAWN_OF = {
+    "evolution": {True},
+    "learning-curves": {True},
+    "mutated": {True},
+    "degrees": {True, False},
+    "wann-curves": {False},
 }

@@ -32,7 +32,7 @@ RULE_NAMES = {
     "last_layer": "Last layer only",
     "direct_feedback_alignment": "Direct feedback alignment",
 }
-OTHER_COLOURS = (SKY, BLACK, GREY, *RULE_COLOURS.values())  # those of no rule first
+OTHER_COLOURS = (BLACK, SKY, GREY, *RULE_COLOURS.values())  # those of no rule first
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 ACTIVATION_COLOURS = {
     "linear": "#FFFFFF",

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from analysis.__main__ import main as analysis
+from analysis.runs import RunFolder
 
 ROOT = Path(__file__).parent.parent.parent
 OUT = Path("out/reproduction")
+RANDOM_NETWORKS = OUT / "random-networks" / "random_networks.csv"
 WINDOW = 10  # generations over which a value is averaged: those before and at the one that is named
 
 
@@ -38,8 +41,8 @@ class Experiment:
     num_generations: int | None = None  # None: as the parameter file says
 
 
-def main(experiments: Sequence[Experiment], description: str) -> None:
-    """The command line of a reproduction script: run what is asked for, then write the table."""
+def main(name: str, experiments: Sequence[Experiment], description: str) -> None:
+    """The command line of a reproduction script: run what is asked for, then write the tables and the figures."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seeds", type=int, help="how many seeds, from 0 on")
     parser.add_argument("--num_generations", type=int, help="only the first so many generations")
@@ -47,6 +50,7 @@ def main(experiments: Sequence[Experiment], description: str) -> None:
     parser.add_argument("--num_workers", type=int, default=2)
     parser.add_argument("--table_only", action="store_true", help="run nothing, read what is there")
     given = parser.parse_args()
+    all_folders = []
     for experiment in experiments:
         folders = []
         for seed in range(given.seeds or experiment.seeds):
@@ -63,7 +67,11 @@ def main(experiments: Sequence[Experiment], description: str) -> None:
             if (folder / "tensorboard_summary").is_dir():
                 folders.append(folder)
         if folders:
-            print(write_table(experiment, folders))
+            print(write_table(experiment, [RunFolder(folder) for folder in folders]), flush=True)
+        all_folders += folders
+    if all_folders:
+        drawn = ["figures", *map(str, all_folders), "--to", str(OUT / name / "figures")]
+        sys.exit(analysis([*drawn, "--random_networks", str(RANDOM_NETWORKS), "--num_workers", str(given.num_workers)]))
 
 
 def run(
@@ -84,29 +92,20 @@ def run(
         sys.exit(status)
 
 
-def value_at(folder: Path, tag: str, generation: int | None) -> tuple[float, int]:
+def value_at(run: RunFolder, tag: str, generation: int | None) -> tuple[float, int]:
     """A scalar's mean over the last WINDOW generations up to the given one, and the generation that it really is of.
 
-    A tag that is written at tests only is taken at its last test.
+    A tag that is written at tests only is taken at its last test; NaN and -1 where the run has none.
     """
-    events = EventAccumulator(str(folder / "tensorboard_summary"), size_guidance={"scalars": 0})
-    events.Reload()
-    if tag not in events.Tags()["scalars"]:
-        return float("nan"), -1
-    series = [(e.step, e.value) for e in events.Scalars(tag) if generation is None or e.step <= generation]
-    if not series:
-        return float("nan"), -1
-    last = series[-1][0]
-    if "test" in tag or "long" in tag:
-        return series[-1][1], last
-    return float(np.mean([value for step, value in series if step > last - WINDOW])), last
+    at_tests = "test" in tag or "long" in tag
+    return run.series(tag).last(1 if at_tests else WINDOW, generation)
 
 
-def write_table(experiment: Experiment, folders: Sequence[Path]) -> str:
+def write_table(experiment: Experiment, runs: Sequence[RunFolder]) -> str:
     """The experiment's table in Markdown; it is also written, with a CSV beside it, to the experiment's folder."""
     rows = []
     for figure in experiment.figures:
-        found = [value_at(folder, figure.tag, figure.generation) for folder in folders]
+        found = [value_at(run, figure.tag, figure.generation) for run in runs]
         values = np.array([value for value, _ in found])
         values = values[np.isfinite(values)]
         generation = min(step for _, step in found)

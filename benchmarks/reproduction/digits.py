@@ -15,4 +15,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    main([EXPERIMENT], __doc__)
+    main(EXPERIMENT.name, [EXPERIMENT], __doc__)

@@ -39,4 +39,4 @@ EXPERIMENTS = [
 ]
 
 if __name__ == "__main__":
-    main(EXPERIMENTS, __doc__)
+    main("wlnn", EXPERIMENTS, __doc__)
