@@ -60,7 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--points", type=take.count, default=65, help="shared weights from -2 to 2 (default: %(default)s)"
     )
     parser.add_argument(
-        "--iterations", type=take.count, default=200, help="environments: of CMA-ES (default: %(default)s)"
+        "--iterations", type=take.count, default=300, help="environments: of CMA-ES (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--candidates", type=take.count, default=64, help="environments: of an iteration (default: %(default)s)"
     )
     parser.add_argument(
         "--tuning_trials", type=take.count, default=8, help="environments: episodes of a candidate (default: 8)"
@@ -153,7 +156,8 @@ def tune(genome: Genome, start: float, task, arguments: argparse.Namespace, rng:
     from envs.gym_task import draw_seeds
 
     seed = int(rng.integers(1, 2**31))  # cma takes 0 for the time
-    options = {"seed": seed, "maxiter": arguments.iterations, "verbose": -9, "tolflatfitness": 10**6}
+    size = max(2, arguments.candidates)  # CMA-ES needs two
+    options = {"seed": seed, "maxiter": arguments.iterations, "popsize": size, "verbose": -9, "tolflatfitness": 10**6}
     search = cma.CMAEvolutionStrategy(np.full(genome.num_connections, start), INITIAL_SPREAD, options)
     for _ in tqdm(range(arguments.iterations), unit="iteration", disable=None, dynamic_ncols=True):
         candidates = search.ask()

@@ -318,7 +318,7 @@ def test_tuning_finds_weights_that_balance_the_pole():
     genome = evolved(0, 4, 2, 1.0, 0)  # every input to every output
     assert genome.num_connections == 8
     task = GymTask("CartPole-v1", num_trials=1, take_argmax_action=True, workers=Workers(1))
-    arguments = argparse.Namespace(iterations=15, tuning_trials=4)
+    arguments = argparse.Namespace(iterations=15, candidates=10, tuning_trials=4)
     tuned = evaluate.tune(genome, 0.5, task, arguments, np.random.default_rng(0))
     assert tuned.shape == (8,)
     seeds = tuple(range(20))
@@ -354,7 +354,7 @@ def test_a_networks_own_weights_have_a_row(tmp_path):
     genome = evolved(1, 4, 2, mutations=5)
     own = np.linspace(-1, 1, genome.num_connections).astype(np.float32)
     replace(genome, weights=own).save(tmp_path / "n.json")
-    small = ("--trials", "3", "--points", "3", "--iterations", "1", "--tuning_trials", "1")
+    small = ("--trials", "3", "--points", "3", "--iterations", "1", "--candidates", "3", "--tuning_trials", "1")
     assert main(["evaluate", str(tmp_path / "n.json"), "--env_name", "CartPole-v0", *small]) == 0
     names = [row["weights"] for row in table(tmp_path / "n-evaluation.csv")]
     assert names == ["random individual", "random shared", "tuned shared", "tuned individual", "its own"]
