@@ -123,6 +123,9 @@ def main(arguments: argparse.Namespace) -> None:
     """
     folders = {path.resolve(): path for path in arguments.runs}
     runs = [RunFolder(path) for path in folders.values()]
+    for run in runs:
+        if run.script == "run-wlnn-mnist-no-evolution":
+            raise InputError(f"{run.path}: a run of {run.script}, in which nothing evolved")
     to = arguments.to or (runs[0].path / "figures" if len(runs) == 1 else Path("out/figures"))
     missed: list[str] = []
     asked = 0

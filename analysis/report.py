@@ -2,10 +2,8 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from analysis.runs import CHAMPION, RunFolder
 from evolution.errors import InputError
 from evolution.genome import ACTIVATION_NAMES, Genome, loads
 
@@ -27,18 +25,13 @@ def main(arguments: argparse.Namespace) -> None:
 
 def report(folder: Path) -> str:
     """The text for a run's folder. Raises InputError where the folder holds no run or no champion yet."""
-    params_file, champion_file = folder / "params.yaml", folder / "champion_network.json"
-    if not params_file.is_file():
-        raise InputError(f"{folder}: there is no run in this folder (no params.yaml)")
-    if not champion_file.is_file():
-        raise InputError(f"{folder}: this run has no champion yet (no champion_network.json)")
-    params: dict[str, Any] = yaml.safe_load(params_file.read_text(encoding="utf-8"))
-    genome = Genome.load(champion_file)
+    run = RunFolder(folder)
+    params, genome = run.params, run.champion
+    champion_file = folder / CHAMPION
+    if genome is None:
+        raise InputError(f"{folder}: this run has no champion yet (no {CHAMPION})")
     found = loads(champion_file.read_bytes()).get("provenance", {})
-    task = (
-        params.get("env_name")
-        or f"{params.get('dataset')}, learning by {params.get('learning_rule', 'evolution alone')}"
-    )
+    task = f"{run.task}, learning by {run.rule}" if run.learns else run.task
     lines = [
         f"{task}: {params.get('population_size')} networks a generation, seed {params.get('seed')}",
         "",
@@ -54,7 +47,7 @@ def report(folder: Path) -> str:
         *(f"  {picture}" for name in ("champion.png", "champion.gif") if (picture := folder / name).is_file()),
         "",
         f"To go on with the experiment ({params.get('num_generations')} generations in all):",
-        f"  python {params.get('script')}.py --resume {folder} --num_workers {params.get('num_workers')}",
+        f"  python {run.script}.py --resume {folder} --num_workers {params.get('num_workers')}",
     ]
     return "\n".join(lines)
 

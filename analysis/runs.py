@@ -18,6 +18,7 @@ from evolution.workers import Workers
 from learning.task import LearningTask
 
 SUMMARY = "tensorboard_summary"
+CHAMPION = "champion_network.json"
 # What may differ between runs of one experiment: the seed, and what changes no result.
 NOT_THE_EXPERIMENT = (
     "seed", "num_generations", "num_workers", "backend", "scheduler_address", "evaluator", "use_cuda", "use_torch",
@@ -98,7 +99,7 @@ class RunFolder:
     @cached_property
     def champion(self) -> Genome | None:
         """The champion with its trained weights; None where there is none yet."""
-        file = self.path / "champion_network.json"
+        file = self.path / CHAMPION
         return Genome.load(file) if file.is_file() else None
 
     @cached_property

@@ -272,9 +272,11 @@ def test_what_figures_cannot_use_is_one_line(learned, tmp_path, capsys):
     (lacking / "networks").mkdir()
     networks[0].save(lacking / "networks/generation0-net0.json")
     (tmp_path / "junk.csv").write_text("a,b\n1,2\n")
+    trained = made(tmp_path / "trained", WLNN | {"script": "run-wlnn-mnist-no-evolution"}, {0: {"test/acc": 0.5}})
     for wrong, said in (
         ([tmp_path], "no params.yaml"),
         ([folder, tmp_path / "nowhere"], "no params.yaml"),
+        ([trained], "nothing evolved"),
         ([no_events, "--only", "evolution"], "no event files"),
         ([folder, "--only", "wann-curves"], "no run evolved weight agnostic networks"),
         ([folder, "--only", "evolution"], "no generation yet"),
