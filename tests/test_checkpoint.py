@@ -86,6 +86,27 @@ def test_what_all_networks_share_is_checked(key):
             from_bytes(checkpoint.encode(meta, arrays))
 
 
+BROKEN_GRAPHS = {
+    "a target that is no neuron": ("connections", lambda pairs: pairs.__setitem__((0, 1), 10**6)),
+    "a negative source": ("connections", lambda pairs: pairs.__setitem__((0, 0), -1)),
+    "a connection backwards": ("connections", lambda pairs: pairs.__setitem__(0, pairs[0, ::-1].copy())),
+    "a connection twice": ("connections", lambda pairs: pairs.__setitem__(1, pairs[0])),
+    "an input above the others": ("layers", lambda layers: layers.__setitem__(0, 1)),
+    "an activation that there is not": ("activations", lambda kinds: kinds.__setitem__(-1, 10)),
+}
+
+
+@pytest.mark.parametrize("owner", ["population", "champion"])
+@pytest.mark.parametrize("fault", BROKEN_GRAPHS)
+def test_graphs_are_checked(fault, owner):
+    meta, arrays = checkpoint.decode(to_bytes(state(with_weights=False)))
+    name, spoil = BROKEN_GRAPHS[fault]
+    array = arrays[f"{owner}/{name}"] = arrays[f"{owner}/{name}"].copy()
+    spoil(array)
+    with pytest.raises(InputError):
+        from_bytes(checkpoint.encode(meta, arrays))
+
+
 def test_nothing_in_a_checkpoint_is_a_pickle():
     arrays = {"fitness/reward": np.array([object()], object)}
     with pytest.raises(ValueError, match="allow_pickle"):

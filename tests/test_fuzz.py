@@ -299,6 +299,8 @@ def check_checkpoint(content: bytes, with_weights: bool) -> None:
     found = given_or_refused(lambda: checkpoint.from_bytes(content))
     if found is None:
         return
+    for genome in (*found.population, *([found.champion.genome] if found.champion else [])):
+        genome.check()
     settings = settings_for(with_weights=with_weights, num_generations=found.generation + 2)
     with tempfile.TemporaryDirectory() as folder, closing(Folder(Path(folder))) as run:
         put(run.path, FILE_SIZES)
