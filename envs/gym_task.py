@@ -239,7 +239,7 @@ def episode(policy: "Policy", weight: float | Array, seed: int, rules: Rules) ->
         environment = _made_once(rules.env_name, rules.max_episode_steps)
         observation, _ = environment.reset(seed=seed)
         total, steps, over = 0.0, 0, False
-        while not over and steps < rules.max_episode_steps:
+        while not over:  # the limit on steps ends it, see `make`
             if not np.isfinite(observation).all():
                 raise ValueError("an observation is not finite")
             action = choose_action(policy(observation, weight), environment.action_space, rules.take_argmax_action)
