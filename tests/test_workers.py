@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_work import Parcel, failing, fatal, places, scaled, sums
+from made_work import Parcel, failing, fatal, places, scaled, sums, unblocking
 
 from evolution.errors import InputError, RunError
 from evolution.workers import Workers, divide
@@ -120,6 +120,10 @@ def test_processes_that_start_or_wait_leave_ctrl_c_and_sigterm_to_the_run():
     killed = run_python(program)
     assert killed.stdout.split() == ["8"] * 5
     assert killed.stderr == ""
+
+
+def test_a_process_that_unblocks_ctrl_c_leaves_it_to_the_run_all_the_same(processes):
+    assert os.getpid() not in processes.map(unblocking, range(4))
 
 
 def test_starting_loads_neither_dask_nor_torch():
