@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from analysis.__main__ import main as analysis
 from analysis.runs import RunFolder
@@ -77,10 +78,15 @@ def main(name: str, experiments: Sequence[Experiment], description: str) -> None
 def run(
     experiment: Experiment, seed: int, folder: Path, workers: int, generations: int | None, minutes: float | None
 ) -> None:
-    """Start the run, or go on with it where it is there already. Ends the program where the run fails."""
+    """Start the run, or go on with it where it is there already. Ends the program where the run fails.
+
+    A run that was begun with fewer generations goes on to all of them.
+    """
     command = [sys.executable, str(ROOT / experiment.script), f"--num_workers={workers}"]
     if (folder / "params.yaml").exists():
-        command += [f"--resume={folder}"]
+        command.append(f"--resume={folder}")
+        if generations is None:
+            generations = yaml.safe_load((ROOT / experiment.params_file).read_text())["num_generations"]
     else:
         command += [str(ROOT / experiment.params_file), f"--seed={seed}", f"--out_dir={folder}"]
     if generations is not None:
