@@ -150,7 +150,8 @@ def tune(genome: Genome, start: float, task, arguments: argparse.Namespace, rng:
 
     A candidate's fitness is its mean reward over `tuning_trials` episodes, with the same seeds for all candidates of an
     iteration and other ones in the next. In the end the search's mean, the best candidate of all and the start play
-    eight times as many fresh episodes, and the best of the three is taken. N. Hansen, "The CMA Evolution Strategy: A Tutorial" (2016), by his `cma`.
+    eight times as many fresh episodes, and the best of the three is taken. N. Hansen, "The CMA Evolution Strategy: A
+    Tutorial" (2016), by his `cma`.
     """
     import cma
 
