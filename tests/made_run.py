@@ -32,12 +32,13 @@ class MadeTask(Task):
     def evaluate(self, population: Sequence[Genome], rng: np.random.Generator) -> Fitness:
         if os.environ.get("MADE_STUBBORN"):
             self.workers.map(rewards, population, rng.normal(size=100))
-            print("stubborn", flush=True)
+            announcement = "stubborn"
             while True:
                 try:
+                    print(announcement, flush=True)  # in here: the interrupt may come as soon as this is read
                     time.sleep(60)
                 except KeyboardInterrupt:
-                    print("not yet", flush=True)
+                    announcement = "not yet"
         reward = np.array(self.workers.map(rewards, population, rng.normal(size=100)))
         return Fitness({"mean_reward": reward, "max_reward": reward + 1}, ("mean_reward", "max_reward"))
 
