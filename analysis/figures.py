@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -52,6 +52,8 @@ class Line(NamedTuple):
     label: str
     dashes: Any
     width: float
+    lightness: float = 0.0  # 0 is the group's colour itself
+    band: bool = False  # whether the spread over seeds is shown
 
 
 class TableRow(NamedTuple):
@@ -215,10 +217,10 @@ def seed_of(run: RunFolder) -> Any:
 # ---- drawing --------------------------------------------------------------------------------------------------------
 
 
-def draw_spread(axes: Axes, x: npt.ArrayLike, values: Array, colour: Any, **look: Any) -> None:
+def draw_spread(axes: Axes, x: npt.ArrayLike, values: Array, colour: Any, band: bool = True, **look: Any) -> None:
     """The mean of values (S, n) as a line, and where S > 1 their standard deviation as a band."""
     mean, std = _mean(values), _std(values)
-    if len(values) > 1:
+    if band and len(values) > 1:
         axes.fill_between(x, mean - std, mean + std, color=colour, alpha=0.18, linewidth=0)
     axes.plot(x, mean, color=colour, **look)
 
@@ -356,9 +358,9 @@ def fresh(genome: Genome, rng: np.random.Generator) -> Genome:
     return replace(genome, weights=draw_weights(genome.num_connections, rng))
 
 
-def _lightened(colour: str, share: float) -> tuple[float, ...]:
+def _lightened(colour: str, share: float) -> str:
     """Mixed with white; share 0 is the colour itself."""
-    return tuple(channel + (1 - channel) * 0.75 * share for channel in to_rgb(colour))
+    return to_hex([channel + (1 - channel) * 0.75 * share for channel in to_rgb(colour)])
 
 
 # ---- evolved against mutated ----------------------------------------------------------------------------------------
@@ -515,11 +517,18 @@ def table(rows: Sequence[TableRow]) -> str:
 
 
 def draw_wann_curves(groups: Sequence[Group], arguments: argparse.Namespace) -> Drawn:
-    """Mean over the shared weights, the best of them, and connections: each generation's best, and the champion."""
+    """Mean over the shared weights, the best of them, and connections: each generation's best, and the champion.
+
+    The band is the spread of the former.
+    """
     groups = _some([g for g in groups if not g.runs[0].learns], "no run evolved weight agnostic networks")
     is_gym = groups[0].runs[0].script == "run-wann-gym"
     quantity, name = ("reward", "reward") if is_gym else ("acc", "accuracy")
-    lines = (Line("best of generation", "-", 0.8), Line("champion", "--", 1.2), Line("champion, tested", ":", 2.0))
+    lines = (
+        Line("best of generation", "-", 0.8, 0.8, band=True),
+        Line("champion", "--", 1.2),
+        Line("champion, tested", ":", 2.0),
+    )
     shown = {
         f"{name}, mean over shared weights": (f"best/mean_{quantity}", f"champion/mean_{quantity}"),
         f"{name}, best shared weight": (f"best/max_{quantity}", f"champion/max_{quantity}"),
@@ -537,7 +546,8 @@ def draw_wann_curves(groups: Sequence[Group], arguments: argparse.Namespace) -> 
                 if not (steps := together(series)[0]).size:
                     continue
                 values = together(series)[1]
-                draw_spread(axes, steps, values, group.colour, linestyle=line.dashes, linewidth=line.width)
+                colour = _lightened(group.colour, line.lightness)
+                draw_spread(axes, steps, values, colour, line.band, linestyle=line.dashes, linewidth=line.width)
                 for run, of_run in zip(group.runs, values.tolist(), strict=True):
                     rows += [
                         (group.label, seed_of(run), tag, *point) for point in zip(steps.tolist(), of_run, strict=True)
@@ -545,7 +555,10 @@ def draw_wann_curves(groups: Sequence[Group], arguments: argparse.Namespace) -> 
         axes.set_title(title, fontsize=9)
         _whole_generations(axes)
     _some(rows, "no run has a generation yet")
-    kinds = [Line2D([], [], color=style.INK, ls=line.dashes, lw=line.width, label=line.label) for line in lines]
+    kinds = [
+        Line2D([], [], color=_lightened(style.INK, line.lightness), ls=line.dashes, lw=line.width, label=line.label)
+        for line in lines
+    ]
     _legend(figure, [*(_lines(groups) if len(groups) > 1 else []), *kinds])
     return Drawn(figure, ("experiment", "seed", "tag", "generation", "value"), rows)
 
