@@ -360,7 +360,8 @@ def fresh(genome: Genome, rng: np.random.Generator) -> Genome:
 
 def _lightened(colour: str, share: float) -> str:
     """Mixed with white; share 0 is the colour itself."""
-    return to_hex([channel + (1 - channel) * 0.75 * share for channel in to_rgb(colour)])
+    red, green, blue = (channel + (1 - channel) * 0.75 * share for channel in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 # ---- evolved against mutated ----------------------------------------------------------------------------------------
