@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -46,8 +47,11 @@ def main(argv: Sequence[str]) -> int:
     try:
         arguments = parse(argv)
         arguments.main(arguments)
+        sys.stdout.flush()
     except InputError as error:
         return _fail(2, " ".join(str(error).split()))
+    except BrokenPipeError:  # whoever read the output has ended, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(1, f"{where}{error.strerror or error}")

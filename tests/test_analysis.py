@@ -3,12 +3,15 @@
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from genomes import evolved
 from PIL import Image
+from runs import ROOT
 
 from analysis import graph
 from analysis.__main__ import COMMANDS, main
@@ -171,3 +174,14 @@ def test_the_report_tells_what_came_out(tmp_path, champion, capsys):
     said = capsys.readouterr().out
     for part in ("generation 7", "512.250", "600.500", "tensorboard --logdir", f"--resume {tmp_path}"):
         assert part in said
+
+
+def test_a_reader_of_the_output_that_goes_away_is_no_error(tmp_path, champion):
+    champion.rename(tmp_path / "champion_network.json")
+    (tmp_path / "params.yaml").write_text("script: run-wann-gym\nenv_name: CartPole-v0\n")
+    command = [sys.executable, "-m", "analysis", "report", str(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 0
+    process.stderr.close()
