@@ -74,6 +74,24 @@ def test_series_meet_where_all_of_them_are():
     assert values.tolist() == [[2, 4], [7, 8]]
 
 
+def test_the_last_values_of_a_series():
+    series = Series(np.array([0, 1, 2, 3, 10]), np.array([1.0, 2.0, 4.0, 8.0, 16.0]))
+    assert series.last() == (16, 10)
+    assert series.last(2, until=3) == (6, 3)
+    assert series.last(2, until=9) == (6, 3)
+    assert series.last(100) == (6.2, 10)
+    value, step = series.last(until=-1)
+    assert np.isnan(value)
+    assert step == -1
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "a: [", "seed: 1", "script: 5", "\0"])
+def test_params_that_are_no_runs_are_refused(content, tmp_path):
+    (tmp_path / "params.yaml").write_text(content)
+    with pytest.raises(InputError, match=str(tmp_path / "params.yaml")):
+        RunFolder(tmp_path)
+
+
 @given(st.integers(0, 10**5))
 def test_degree_bins_cover_every_degree_once(largest):
     edges = figures.degree_bins(largest)
