@@ -5,6 +5,7 @@ experiments of one task.
 """
 
 import argparse
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -243,11 +244,8 @@ def _legend(figure: Figure, handles: Sequence[Any]) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
 
 
-def _lines(groups: Sequence[Group], marker: bool = False) -> list[Line2D]:
-    return [
-        Line2D([], [], color=g.colour, linestyle=g.dashes, marker=g.marker if marker else "", label=g.label)
-        for g in groups
-    ]
+def _lines(groups: Sequence[Group]) -> list[Line2D]:
+    return [Line2D([], [], color=group.colour, linestyle=group.dashes, label=group.label) for group in groups]
 
 
 # ---- evolution ------------------------------------------------------------------------------------------------------
@@ -257,7 +255,7 @@ def draw_evolution(groups: Sequence[Group], arguments: argparse.Namespace) -> Dr
     """Accuracy in training and connections: a dot for every network, a line for their mean."""
     figure = style.new_figure(style.PAGE_WIDTH, 3.4)
     panels = figure.subplots(1, 2, sharex=True)
-    rows: dict[tuple[str, Any, int], list[float]] = {}
+    rows: dict[tuple[Path, int], list[Any]] = {}
     groups = learning(groups)
     for what, axes in zip(("acc", "connections"), panels, strict=True):
         for group in groups:
@@ -268,14 +266,15 @@ def draw_evolution(groups: Sequence[Group], arguments: argparse.Namespace) -> Dr
                 axes.plot(np.tile(steps, len(values)), values.ravel(), **dots, markeredgewidth=0, rasterized=True)
                 means.append(Series(steps, _mean(values)))
                 for step, mean, std in zip(steps.tolist(), _mean(values), _std(values), strict=True):
-                    rows.setdefault((group.label, seed_of(run), step), []).extend((float(mean), float(std)))
+                    row = rows.setdefault((run.path, step), [group.label, seed_of(run), step])
+                    row += [float(mean), float(std)]
             draw_spread(axes, *together(means), group.colour, linestyle=group.dashes)
         _whole_generations(axes)
     panels[0].set(ylabel="accuracy in training", ylim=(0, 1))
     panels[1].set(ylabel="connections", ylim=(0, None))
     _legend(figure, _lines(groups))
     header = ("experiment", "seed", "generation", "acc_mean", "acc_std", "connections_mean", "connections_std")
-    return Drawn(figure, header, [(*key, *values) for key, values in rows.items()])
+    return Drawn(figure, header, list(rows.values()))
 
 
 def population_values(run: RunFolder, what: str) -> tuple[npt.NDArray[np.int64], Array]:
@@ -297,8 +296,9 @@ def draw_learning_curves(groups: Sequence[Group], arguments: argparse.Namespace)
     """Test accuracy by epoch, from before training on: a panel per experiment, a line per generation."""
     groups = learning(groups)
     workers = Workers(arguments.num_workers)
-    figure = style.new_figure(style.PAGE_WIDTH, 0.6 + 2.7 * -(-len(groups) // 2))
-    panels = figure.subplots(-(-len(groups) // 2), min(len(groups), 2), sharex=True, sharey=True, squeeze=False)
+    height, width = math.ceil(len(groups) / 2), min(len(groups), 2)
+    figure = style.new_figure(style.PAGE_WIDTH, 0.6 + 2.7 * height)
+    panels = figure.subplots(height, width, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat[len(groups) :]:
         axes.remove()
     rows: list[Sequence[Any]] = []
@@ -312,8 +312,7 @@ def draw_learning_curves(groups: Sequence[Group], arguments: argparse.Namespace)
             draw_spread(axes, epochs, accuracies, colour, label=f"generation {generation}", **look)
             for epoch, mean, std in zip(epochs.tolist(), _mean(accuracies), _std(accuracies), strict=True):
                 rows.append((group.label, generation, epoch, len(accuracies), float(mean), float(std)))
-        axes.set(title=group.label, ylim=(0, 1))
-        axes.set(xlabel="epoch", ylabel="test accuracy")
+        axes.set(title=group.label, xlabel="epoch", ylabel="test accuracy", ylim=(0, 1))
         axes.label_outer()
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()

@@ -198,7 +198,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
     file = folder / "settings.yaml"
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or not {"dataset", "num_epochs", "seed"} <= found.keys():
+        kinds = {"dataset": str, "num_epochs": int, "seed": int}
+        if not isinstance(found, dict) or any(type(found.get(name)) is not kind for name, kind in kinds.items()):
             raise ValueError("not the settings of random-networks")
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
