@@ -23,6 +23,10 @@ def add_destination(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data_dir", help="folder of the MNIST files; else the variable MNIST_DIR, else data/mnist")
+
+
 def destination(to: Path | None, source: Path, suffix: str = "") -> Path:
     """The path, without an ending, of the files to be written; the folder is made where it is missing.
 

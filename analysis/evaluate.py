@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     task = parser.add_mutually_exclusive_group(required=True)
     task.add_argument("--env_name", help="id of a Gymnasium environment, or CartPoleSwingUp")
     task.add_argument("--dataset", choices=("digits", "mnist"))
-    parser.add_argument("--data_dir", help="folder of the MNIST files; else the variable MNIST_DIR, else data/mnist")
+    take.add_data_dir(parser)
     parser.add_argument("--trials", type=take.count, default=100, help="of each row (default: %(default)s)")
     parser.add_argument(
         "--points", type=take.count, default=65, help="shared weights from -2 to 2 (default: %(default)s)"

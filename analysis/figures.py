@@ -111,7 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--draws", type=take.count, default=5, help="mutated: trainings of a champion from fresh weights (default: 5)"
     )
     parser.add_argument("--num_epochs", type=take.count, default=10, help="learning-curves (default: %(default)s)")
-    parser.add_argument("--data_dir", help="folder of the MNIST files; else the variable MNIST_DIR, else data/mnist")
+    take.add_data_dir(parser)
     parser.add_argument("--num_workers", type=take.count, default=2, help="threads (default: %(default)s)")
     parser.add_argument("--seed", type=take.seed, default=0, help="decides fresh weights and batches (default: 0)")
 
@@ -295,6 +295,8 @@ def _some_steps(found: tuple[npt.NDArray[np.int64], Array], run: RunFolder) -> t
 def draw_learning_curves(groups: Sequence[Group], arguments: argparse.Namespace) -> Drawn:
     """Test accuracy by epoch, from before training on: a panel per experiment, a line per generation."""
     groups = learning(groups)
+    chosen = [choose_generations(group, arguments.generations) for group in groups]
+    dataset = datasets.load(groups[0].runs[0].task, arguments.data_dir)
     workers = Workers(arguments.num_workers)
     height, width = math.ceil(len(groups) / 2), min(len(groups), 2)
     figure = style.new_figure(style.PAGE_WIDTH, 0.6 + 2.7 * height)
@@ -303,10 +305,9 @@ def draw_learning_curves(groups: Sequence[Group], arguments: argparse.Namespace)
         axes.remove()
     rows: list[Sequence[Any]] = []
     epochs = np.arange(arguments.num_epochs + 1)
-    for group, axes in zip(groups, panels.flat, strict=False):
-        generations = choose_generations(group, arguments.generations)
+    for group, generations, axes in zip(groups, chosen, panels.flat, strict=False):
         for number, generation in enumerate(generations):
-            accuracies = np.concatenate([_curves(run, generation, arguments, workers) for run in group.runs])
+            accuracies = np.concatenate([_curves(run, generation, arguments, dataset, workers) for run in group.runs])
             colour = _lightened(group.colour, (len(generations) - 1 - number) / len(generations))
             look = {"marker": style.MARKERS[number % 8], "linestyle": DASHES[number % len(DASHES)]}
             draw_spread(axes, epochs, accuracies, colour, label=f"generation {generation}", **look)
@@ -338,7 +339,9 @@ def choose_generations(group: Group, wanted: Sequence[int] | None) -> list[int]:
     return sorted(set(wanted))
 
 
-def _curves(run: RunFolder, generation: int, arguments: argparse.Namespace, workers: Workers) -> Array:
+def _curves(
+    run: RunFolder, generation: int, arguments: argparse.Namespace, dataset: datasets.Dataset, workers: Workers
+) -> Array:
     """Test accuracies (N, num_epochs + 1) of evenly chosen networks of a generation."""
     networks = run.networks(generation)
     indices = np.unique(np.linspace(0, len(networks) - 1, arguments.networks).round().astype(int))
@@ -346,7 +349,7 @@ def _curves(run: RunFolder, generation: int, arguments: argparse.Namespace, work
     chosen = [networks[i] for i in indices]
     if not arguments.keep_weights:
         chosen = [fresh(network, rng) for network in chosen]
-    task = learning_task(run.params, datasets.load(run.task, arguments.data_dir), arguments.num_epochs, workers)
+    task = learning_task(run.params, dataset, arguments.num_epochs, workers)
     for network in chosen:
         take.check_sizes(network, task.num_inputs, task.num_outputs, run.task)
     return task.learning_curves(chosen, rng)[1]
@@ -407,13 +410,8 @@ def draw_mutated(groups: Sequence[Group], arguments: argparse.Namespace) -> Draw
         look |= {"color": group.colour, "marker": group.marker, "label": f"{group.label}, evolved"}
         axes.errorbar(connections, accuracy, xerr=width, yerr=height, **look)
     axes.set(xlabel="connections", ylabel=f"test accuracy after {settings['num_epochs']} epochs")
-    _legend_by_columns(figure, axes)
+    figure.legend(loc="outside lower center", ncols=2)
     return Drawn(figure, ("kind", "experiment", "seed", "number", "connections", "test_acc"), rows)
-
-
-def _legend_by_columns(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
 
 
 # ---- degrees --------------------------------------------------------------------------------------------------------
@@ -543,9 +541,9 @@ def draw_wann_curves(groups: Sequence[Group], arguments: argparse.Namespace) -> 
         for group in groups:
             for tag, line in zip(tags, lines, strict=True):
                 series = [run.series(tag) for run in group.runs]
-                if not (steps := together(series)[0]).size:
+                steps, values = together(series)
+                if not len(steps):
                     continue
-                values = together(series)[1]
                 colour = _lightened(group.colour, line.lightness)
                 draw_spread(axes, steps, values, colour, line.band, linestyle=line.dashes, linewidth=line.width)
                 for run, of_run in zip(group.runs, values.tolist(), strict=True):

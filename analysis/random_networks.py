@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from analysis import arguments as take
 from analysis import style
 from analysis.runs import learning_task
 from envs import datasets
@@ -53,7 +54,7 @@ class Result(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", choices=("mnist", "digits"), default="mnist")
-    parser.add_argument("--data_dir", help="folder of the MNIST files; else the variable MNIST_DIR, else data/mnist")
+    take.add_data_dir(parser)
     parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES), help="learning rules")
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="connections of the networks")
     parser.add_argument("--networks", type=int, default=20, help="networks of each size (default: %(default)s)")
