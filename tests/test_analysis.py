@@ -140,6 +140,11 @@ WRONG = {
     ],
     "no such environment": ["film", "{champion}", "--env_name", "CartPol", "--weight", "1", "--to", "{folder}/a.gif"],
     "no film": ["film", "{champion}", "--env_name", "CartPole-v1", "--weight", "1", "--to", "{folder}/a.txt"],
+    "evaluated elsewhere": ["evaluate", "{champion}", "--env_name", "CartPole-v1", "--to", "{folder}/a"],
+    "evaluated on images": ["evaluate", "{champion}", "--dataset", "digits", "--to", "{folder}/a"],
+    "evaluated twice": ["evaluate", "{champion}", "--dataset", "digits", "--env_name", "CartPole-v1"],
+    "evaluated nowhere": ["evaluate", "{champion}"],
+    "nothing to evaluate": ["evaluate", "{empty}", "--dataset", "digits", "--to", "{folder}/a"],
     "no champion": ["import", "{junk}"],
     "no command": ["paint"],
 }
@@ -149,7 +154,13 @@ WRONG = {
 def test_what_is_wrong_is_one_line(case, champion, tmp_path, capsys):
     (tmp_path / "junk").write_text("no, network\n")
     (tmp_path / "folder").mkdir()
-    names = {"champion": champion, "junk": tmp_path / "junk", "folder": tmp_path / "folder"}
+    evolved(0, 64, 10, 0.0, 0).save(tmp_path / "empty.json")
+    names = {
+        "champion": champion,
+        "empty": tmp_path / "empty.json",
+        "junk": tmp_path / "junk",
+        "folder": tmp_path / "folder",
+    }
     assert main([part.format(**names) for part in WRONG[case]]) == 2
     captured = capsys.readouterr()
     assert re.fullmatch(r"error: .+\n", captured.err)
