@@ -22,7 +22,9 @@ from evolution.task import Fitness
 
 NAME = "checkpoint.npz"
 PREVIOUS_NAME = "checkpoint.previous.npz"
-MAGIC = b"neuroevolution checkpoint 1\n"
+FAMILY = b"neuroevolution checkpoint "
+# To be raised with the format, and whenever runs draw other random numbers: what went on would be neither run.
+MAGIC = FAMILY + b"2\n"
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,11 @@ def decode(content: bytes) -> tuple[dict[str, Any], Arrays]:
     """What `encode` was given. Raises InputError where the file is damaged or none of ours."""
     start = len(MAGIC) + 65
     if not content.startswith(MAGIC):
-        raise InputError("not a checkpoint")
+        raise InputError(
+            "a checkpoint of another version of this program: only that one can go on with the run"
+            if content.startswith(FAMILY)
+            else "not a checkpoint"
+        )
     if hashlib.sha256(content[start:]).hexdigest().encode() + b"\n" != content[len(MAGIC) : start]:
         raise InputError("the checkpoint is damaged (its checksum does not fit)")
     with foreign_content(), np.load(io.BytesIO(content[start:]), allow_pickle=False) as archive:

@@ -1,7 +1,8 @@
 """The outer loop: evaluate, champion, rank, reproduce; the same for every task.
 
-A run is decided by its seed alone: every generator is made from (seed, generation, purpose), so neither the number of
-workers, nor the order in which they finish, nor an interruption changes a result.
+A run is decided by its seed alone: every generator is made from (seed, generation, purpose), and those of individuals
+are spawned from it, so neither the number of workers, nor the order in which they finish, nor an interruption changes a
+result.
 """
 
 import csv
@@ -80,7 +81,7 @@ Portrait = Callable[[Genome], tuple[npt.NDArray[np.uint8], Mapping[str, float]]]
 
 
 def generator(seed: int, generation: int, purpose: Purpose) -> np.random.Generator:
-    """The one generator for this purpose in this generation of this run."""
+    """The one generator for this purpose in this generation of this run; individuals get those that it spawns."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(generation, purpose)))
 
 
@@ -173,7 +174,7 @@ class _Evolution:
 
     def first_population(self) -> tuple[list[Genome], Champion | None]:
         """New genomes, and for tasks that learn the best untrained one as the first champion (SPEC 7)."""
-        settings, rng = self.settings, self.generator(0, Purpose.START)
+        settings = self.settings
         made_with = {
             "p_initial_connection_enabled": settings.p_initial_connection_enabled,
             "p_add_connection": settings.mutation.p_add_connection,
@@ -181,17 +182,17 @@ class _Evolution:
             "inherit_weights": settings.mutation.inherit_weights,
         }
         population = []
-        for _ in range(settings.selection.population_size):
+        for own in self.generator(0, Purpose.START).spawn(settings.selection.population_size):
             genome = Genome.initial(
                 self.task.num_inputs,
                 self.task.num_outputs,
                 settings.p_initial_connection_enabled,
-                rng,
+                own,
                 with_weights=settings.with_weights,
                 use_bias=settings.use_bias,
                 made_with=made_with,
             )
-            population.append(add_nodes_at_start(genome, settings.p_add_node_at_start, rng))
+            population.append(add_nodes_at_start(genome, settings.p_add_node_at_start, own))
         fitness = self.task.evaluate_untrained(population, self.generator(0, Purpose.UNTRAINED))
         if fitness is None or not np.isfinite(fitness.reward).any():
             return population, None

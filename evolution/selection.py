@@ -47,12 +47,14 @@ def next_generation(
 ) -> list[Genome]:
     """The next population from the present one, sorted from best to worst.
 
-    The worst are dropped, the best copied, and the rest filled up with children of tournament winners.
+    The worst are dropped, the best copied, and the rest filled up with children of tournament winners. Every child is
+    mutated by a generator of its own, so that what one of them draws changes no other.
     """
     elite = list(ranked[: selection.num_elite])
     num_children = selection.population_size - len(elite)
-    parents = draw_winners(num_children, selection.num_kept, selection.tournament_size, rng)
-    return elite + [mutate(ranked[parent], mutation, rng) for parent in parents.tolist()]
+    parents = draw_winners(num_children, selection.num_kept, selection.tournament_size, rng).tolist()
+    generators = rng.spawn(num_children)
+    return elite + [mutate(ranked[parent], mutation, own) for parent, own in zip(parents, generators, strict=True)]
 
 
 def draw_winners(count: int, pool: int, tournament_size: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:

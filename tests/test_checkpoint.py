@@ -14,7 +14,7 @@ from evolution import checkpoint
 from evolution.checkpoint import Keeper, from_bytes, to_bytes
 from evolution.errors import InputError, RunError
 
-DAMAGED = r"^(not a checkpoint|the checkpoint is damaged)"
+DAMAGED = r"^(not a checkpoint|a checkpoint of another version|the checkpoint is damaged)"
 KINDS = [
     {"with_weights": False},
     {"with_weights": True},
@@ -160,6 +160,13 @@ def test_the_newest_whole_checkpoint_counts(tmp_path, keeper):
     (tmp_path / checkpoint.PREVIOUS_NAME).write_bytes(b"")
     with pytest.raises(InputError, match=r"^no whole checkpoint: .*checkpoint.previous.npz: not a checkpoint$"):
         found(tmp_path)
+
+
+def test_a_checkpoint_of_another_version_is_not_gone_on_with():
+    content = to_bytes(state(with_weights=False))
+    assert content.startswith(b"neuroevolution checkpoint 2\n")
+    with pytest.raises(InputError, match=r"^a checkpoint of another version of this program: only that one"):
+        from_bytes(content.replace(b"checkpoint 2", b"checkpoint 1", 1))
 
 
 @pytest.mark.parametrize("call", ["fsync", "chmod", "replace"])

@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from evolution import checkpoint
 from evolution.events import EventLog
 from evolution.genome import Genome
-from evolution.loop import EvolutionSettings, Purpose, evolve, generator
+from evolution.loop import EvolutionSettings, Purpose, add_nodes_at_start, evolve, generator
 from evolution.mutation import MutationSettings
 from evolution.selection import SelectionSettings
 from evolution.task import Fitness, Task
@@ -202,6 +202,14 @@ def test_generators_differ_by_seed_generation_and_purpose():
     draws = {generator(*key).random() for key in keys}
     assert len(draws) == len(keys)
     assert generator(0, 1, Purpose.TEST).random() == generator(0, 1, Purpose.TEST).random()
+
+
+def test_new_networks_draw_from_generators_of_their_own(tmp_path):
+    run = settings(num_generations=1, with_weights=True, p_add_node_at_start=0.5)
+    end = evolve(Learning(), run, Folder(tmp_path / "run"))
+    for genome, own in zip(end.population, generator(run.seed, 0, Purpose.START).spawn(20), strict=True):
+        new = Genome.initial(4, 2, run.p_initial_connection_enabled, own, with_weights=True)
+        assert genome == add_nodes_at_start(new, 0.5, own)
 
 
 def test_an_interruption_leaves_the_last_whole_generation(tmp_path):

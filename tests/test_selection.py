@@ -37,6 +37,21 @@ def test_next_generation_by_hand():
     assert not any(child is parent for child in children[3:] for parent in ranked[8:])
 
 
+def test_what_one_child_draws_changes_no_other():
+    ranked = [evolved(seed, mutations=5) for seed in range(10)]
+    # Without connections add node and change activation draw nothing, so this parent's children draw less.
+    others = [evolved(0, p_initial=0.0, mutations=0), *ranked[1:]]
+    settings = SelectionSettings(population_size=10, tournament_size=3, cull_ratio=0.2, elite_ratio=0.0)
+    for seed in range(5):
+        parents = draw_winners(10, settings.num_kept, settings.tournament_size, np.random.default_rng(seed))
+        before, after = (
+            next_generation(pool, settings, WANN_MUTATIONS, np.random.default_rng(seed)) for pool in (ranked, others)
+        )
+        same = [a == b for a, b in zip(before, after, strict=True)]
+        assert same == (parents != 0).tolist()
+        assert 0 < sum(same) < 10
+
+
 def test_a_tournament_larger_than_the_pool_is_an_error():
     SelectionSettings(10, 8, 0.2, 0.2)
     with pytest.raises(InputError, match="tournament_size 9 is larger than the 8"):
