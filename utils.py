@@ -81,7 +81,7 @@ class Parameter:
         """What it may be, in words."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
-        kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[self.type]
+        kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a line of text"}[self.type]
         if self.type in (int, float):
             bounds = [
                 f"at least {self.low}" if self.low is not None else "",

@@ -102,6 +102,8 @@ def _mnist(folder: Path) -> Dataset:
 def _file(folder: Path, name: str) -> Path | None:
     """The file as the mirrors have it, packed, or unpacked; None where there is neither."""
     try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"mnist: {folder} is not a folder")
         return next((path for path in (folder / f"{name}.gz", folder / name) if path.exists()), None)
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({error.strerror or error})") from None

@@ -186,6 +186,15 @@ def _load(folder, files, queue):
     queue.put(datasets.load("mnist", folder).train_images.sum())
 
 
+def test_a_file_in_place_of_the_folder_is_an_error_before_any_download(mirrors, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"mine")
+    with pytest.raises(InputError, match=f"^mnist: {path} is not a folder$"):
+        datasets.load("mnist", path)
+    assert mirrors[1] == []
+    assert path.read_bytes() == b"mine"
+
+
 def test_two_processes_that_start_at_once(tmp_path):
     local(tmp_path)
     context = multiprocessing.get_context("fork")
@@ -211,6 +220,14 @@ def test_digits_are_scikit_learns():
 def test_an_unknown_name():
     with pytest.raises(InputError, match="there are digits and mnist"):
         datasets.load("cifar")
+
+
+def test_the_resizing_by_hand():
+    """Grey rises from left to right: column i of 16 lies at (i + 1/2) 28/16 - 1/2 of 28. It is upright already."""
+    image = np.tile(np.arange(28, dtype=np.uint8) * 9, (28, 1))
+    row = 9 * ((np.arange(16) + 0.5) * 28 / 16 - 0.5) / 255
+    prepared = datasets.preprocess(image[None]).reshape(16, 16)
+    np.testing.assert_allclose(prepared, np.tile(row, (16, 1)), atol=1e-6)
 
 
 def sheared_bar(slope):

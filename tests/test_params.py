@@ -122,7 +122,7 @@ WRONG_FILES = {
     "unknown name": ("env_name: X\npopulaton_size: 3\n", "populaton_size.*did you mean population_size"),
     "wrong type": ("env_name: X\npopulation_size: many\n", "population_size is 'many'"),
     "truth for a number": ("env_name: X\npopulation_size: true\n", "population_size is True"),
-    "number for a text": ("env_name: 3\n", "env_name is 3.*a text"),
+    "number for a text": ("env_name: 3\n", "env_name is 3.*a line of text"),
     "a list": ("- 1\n- 2\n", "lines 'name: value'"),
     "nothing": ("", "lines 'name: value'"),
     "twice": ("env_name: X\nseed: 1\nseed: 2\n", "'seed' is there twice"),
