@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from evolution.errors import InputError
 from evolution.genome import ACTIVATION_NAMES, Genome
@@ -38,6 +37,7 @@ from learning.vectors import (
     total,
     where_greater,
 )
+from networks.kernels import kernel
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
@@ -54,9 +54,6 @@ CACHE_LINE = 64  # bytes
 TINY = 1e-30  # what an optimiser's moment below this adds to a weight is lost in rounding
 
 F = np.float32
-
-# With numpy's error model a division by zero gives infinity or NaN, as torch's does, and no check stops vectorisation.
-kernel: Any = njit(nogil=True, cache=True, error_model="numpy")
 
 
 class Graphs(NamedTuple):

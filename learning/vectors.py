@@ -3,8 +3,6 @@
 Without leave to reorder additions a compiler cannot vectorise a dot product, and with that leave the result depends on
 the processor. Here the kernel itself says which partial sums there are: sixteen side by side. Every operation is the
 same IEEE operation on every processor, with registers of any width, so the bits are the same too.
-
-numba's cache looks only at the file of a kernel: who changes this file clears the caches of the modules that use it.
 """
 
 import math
@@ -12,14 +10,13 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.extending import models, register_model
+
+from networks.kernels import kernel, operation
 
 LANES = 16
-
-kernel: Any = njit(nogil=True, cache=True)
-operation: Any = intrinsic  # mypy would see the functions that build the code, not the operations
 
 _INDEX = ir.IntType(32)
 _LANES = ir.VectorType(ir.FloatType(), LANES)

@@ -9,22 +9,19 @@ neighbours nor on how lanes are grouped, and is the same on every processor.
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import types
 
 from evolution.genome import ACTIVATION_NAMES, Genome
+from networks.kernels import inlined, kernel, operation
 
 Array = npt.NDArray[np.float64]
 
 LANES = 32  # of one pass; a multiple of WIDTH, so that no loop over lanes has a scalar rest
 WIDTH = 8  # lanes are filled up to a multiple of it
-
-kernel: Any = njit(nogil=True, cache=True, error_model="numpy")
-inlined: Any = njit(nogil=True, cache=True, error_model="numpy", inline="always")
 
 
 class FlatNetworks(NamedTuple):
@@ -281,9 +278,6 @@ def activate(activation, values, weight, a, b, out, lanes):
 
 
 # ---- functions of one number, without branches ------------------------------------------------------------------
-
-
-operation: Any = intrinsic  # one machine instruction, given by its LLVM name
 
 
 @operation

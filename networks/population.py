@@ -23,7 +23,8 @@ import numpy.typing as npt
 from numba import types
 
 from evolution.genome import ACTIVATION_NAMES, Genome
-from networks.compiled import SUM, WEIGHT, ZERO, activate, flatten, inlined, kernel, operation
+from networks.compiled import SUM, WEIGHT, ZERO, activate, flatten
+from networks.kernels import inlined, kernel, operation
 
 LANES = 64  # examples of a block, side by side; results depend on it
 CHUNK = 64  # blocks that are read at once, which bounds the memory for large batches; results do not depend on it
@@ -320,8 +321,6 @@ def _input_sets(start, inputs, input_hash):
 
 
 # ---- evaluating a block of examples -------------------------------------------------------------------------------
-
-# numba's cache looks only at the file of a kernel: who changes `activate` clears the cache of this module.
 
 FIRST_SET = WEIGHT + 1  # after the rows of `networks.compiled`: the sums of the input sets, then the neurons
 
