@@ -191,6 +191,11 @@ class _Cluster:
         self._sent: OrderedDict[int, tuple[Any, Any]] = OrderedDict()
         with self._failures():
             self._check(self._client.ncores())
+            # Dask's memory manager drops all copies but one of what no task is waiting for, every two seconds: what
+            # was sent to a worker would not stay there.
+            self._drops_copies = self._client.amm.running()
+            if self._drops_copies:
+                self._client.amm.stop()
 
     def map(self, function: Callable, items: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
         with self._failures():
@@ -264,6 +269,8 @@ class _Cluster:
     def close(self) -> None:
         self._sent.clear()
         with suppress(Exception):  # a scheduler that is gone
+            if self._drops_copies and self._client.status == "running":
+                self._client.amm.start()
             self._client.close(timeout=1)
 
 

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -66,7 +67,8 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    with contextlib.closing(Cluster(tmp_path_factory.mktemp("cluster"))) as cluster:
+    drop_copies = {"DASK_DISTRIBUTED__SCHEDULER__ACTIVE_MEMORY_MANAGER__INTERVAL": "50ms"}
+    with contextlib.closing(Cluster(tmp_path_factory.mktemp("cluster"), **drop_copies)) as cluster:
         cluster.add_workers(2, "--no-nanny")
         yield cluster
 
@@ -104,11 +106,14 @@ def test_a_cluster_computes_the_same_and_gets_data_once(cluster, tmp_path):
         for threads in (False, True):  # kernels go to the cluster too
             assert {pid for pid, _, _ in workers.map(places, range(32), threads=threads)} == pids
         for _ in range(3):
+            time.sleep(0.3)  # in which Dask would drop copies that nothing waits for
             assert workers.map(sums, range(16), parcel, 0.01) == [200_000.0 * i for i in range(16)]
         received = Counter(int(pid) for pid in diary.read_text().split())
         assert {pid: received[pid] for pid in pids} == dict.fromkeys(pids, 1)
         with pytest.raises(RunError, match=r"^the environment broke$"):
             workers.map(failing, range(4))
+    with distributed.Client(cluster.address, set_as_default=False) as client:
+        assert client.amm.running()  # as it was before
 
 
 def test_what_was_sent_does_not_pile_up_on_the_cluster(cluster):
