@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 ROOT = Path(__file__).parent.parent
@@ -86,6 +87,17 @@ def events(folder: Path) -> list[tuple[str, int, bytes]]:
                 if not value.tag.startswith("times/"):
                     found.append((value.tag, event.step, value.SerializeToString()))
     return sorted(found)
+
+
+def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Every scalar of a run by tag, the times aside."""
+    events = EventAccumulator(str(folder / "tensorboard_summary"), size_guidance={"scalars": 0})
+    events.Reload()
+    return {
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+        if not tag.startswith("times/")
+    }
 
 
 def generations(folder: Path) -> list[str]:

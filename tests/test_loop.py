@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from runs import scalars
 
 from evolution import checkpoint
 from evolution.events import EventLog
@@ -82,17 +82,6 @@ def settings(**changes):
 def learning_settings(**changes):
     mutation = MutationSettings(0.5, 0.5, connect_outputs=False, compact=True)
     return settings(with_weights=True, p_add_node_at_start=0.5, log_population=True, mutation=mutation, **changes)
-
-
-def scalars(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """Every scalar of a run by tag, the times aside."""
-    events = EventAccumulator(str(path / "tensorboard_summary"), size_guidance={"scalars": 0})
-    events.Reload()
-    return {
-        tag: [(event.step, event.value) for event in events.Scalars(tag)]
-        for tag in events.Tags()["scalars"]
-        if not tag.startswith("times/")
-    }
 
 
 def test_the_same_seed_gives_the_same_run_and_another_one_another(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from runs import scalars
 
 ROOT = Path(__file__).parent.parent
 TINY = ("--population_size=12", "--tournament_size=3", "--num_generations=4", "--test_every=2", "--seed=3")
@@ -67,13 +67,6 @@ def run(*command):
     done = start(*command)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
-
-
-def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    events = EventAccumulator(str(folder / "tensorboard_summary"), size_guidance={"scalars": 0})
-    events.Reload()
-    tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("times/")]
-    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags}
 
 
 def results(folder: Path) -> dict[str, object]:
