@@ -25,7 +25,7 @@ from networks.reference import SHARED_WEIGHTS
 Array = npt.NDArray[np.float64]
 
 LOWEST, HIGHEST = -2.0, 2.0  # weights, drawn uniformly or tried one after the other
-INITIAL_SPREAD = 0.5  # of CMA-ES's first generation around the tuned shared weight
+INITIAL_SPREAD = 0.2  # of CMA-ES's first generation around the tuned shared weight; docs/results.md has others
 LR, BATCH_SIZE = 0.01, 256  # of the gradient descent, as in params/wlnn-mnist
 
 
@@ -60,13 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--points", type=take.count, default=65, help="shared weights from -2 to 2 (default: %(default)s)"
     )
     parser.add_argument(
-        "--iterations", type=take.count, default=300, help="environments: of CMA-ES (default: %(default)s)"
+        "--iterations", type=take.count, default=1000, help="environments: of CMA-ES (default: %(default)s)"
     )
     parser.add_argument(
         "--candidates", type=take.count, default=64, help="environments: of an iteration (default: %(default)s)"
     )
     parser.add_argument(
-        "--tuning_trials", type=take.count, default=8, help="environments: episodes of a candidate (default: 8)"
+        "--tuning_trials", type=take.count, default=16, help="environments: episodes of a candidate (default: 16)"
     )
     parser.add_argument(
         "--tunings", type=take.count, default=3, help="images: trainings, each with its own batches (default: 3)"
@@ -132,7 +132,7 @@ def measure_episodes(genome: Genome, arguments: argparse.Namespace, workers: Wor
     shared = np.linspace(LOWEST, HIGHEST, arguments.points)
     rewards = task.episodes([genome], shared, draw_seeds(rng, trials))[0][0]  # (P, trials)
     best = shared[_argmax(rewards.mean(axis=1))]
-    tuned = tune(genome, best, task, arguments, rng)
+    tuned = tune(genome, best, task, arguments, rng.spawn(1)[0])  # how it tunes changes no other row
     size = (trials, genome.num_connections)
     rows = [
         row("random individual", rng.uniform(LOWEST, HIGHEST, size)),
