@@ -60,6 +60,18 @@ def test_losses_by_hand(path):
     assert confirmed["max_acc"] == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize("path", [{}, {"evaluator": "reference"}, {"use_torch": True}])
+def test_max_acc_is_that_of_the_smallest_loss_and_not_the_largest(path):
+    """Logits (w/10, 0) of label 0, twice, and (10 w, 0) of label 1: with w > 0 two are right, with w < 0 one is."""
+    images = np.array([[0.1, 0], [0.1, 0], [10, 0]], np.float32)
+    data = Dataset(images, np.array([0, 0, 1]), images, np.array([0, 0, 1]))
+    found = task(data, **path).confirm(copying_network(), np.random.default_rng(0))
+    smallest = (2 * np.log1p(np.exp(0.05)) + np.log1p(np.exp(-5))) / 3  # at w = -1/2
+    assert found["max_reward"] == pytest.approx(-smallest, rel=1e-6)
+    assert found["max_acc"] == pytest.approx(1 / 3)
+    assert found["mean_acc"] == pytest.approx(1 / 2)
+
+
 def test_the_test_reports_the_six_and_the_ten_weights():
     """One image with logits (3w, 0) and label 1."""
     found = task(HAND).test(copying_network(), np.random.default_rng(0))
@@ -73,11 +85,12 @@ def test_the_test_reports_the_six_and_the_ten_weights():
     assert len(TEN_WEIGHTS) == 10
 
 
-def test_numpy_torch_and_the_shared_graph_agree():
-    nets = population()
+@pytest.mark.parametrize("batch_size", [40, SLICE + 10])
+def test_numpy_torch_and_the_shared_graph_agree(batch_size):
+    nets = population(4)
     found = {}
     for name, path in {"numpy": {"evaluator": "reference"}, "torch": {"use_torch": True}, "graph": {}}.items():
-        found[name] = task(**path).evaluate(nets, np.random.default_rng(1)).values
+        found[name] = task(batch_size=batch_size, **path).evaluate(nets, np.random.default_rng(1)).values
     for key in ("mean_reward", "max_reward"):
         np.testing.assert_allclose(found["torch"][key], found["numpy"][key], atol=1e-5)
         np.testing.assert_allclose(found["graph"][key], found["numpy"][key], rtol=1e-5)

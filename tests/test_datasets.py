@@ -10,8 +10,11 @@ import struct
 import threading
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import sklearn.datasets
+import sklearn.model_selection
 
 from envs import datasets
 from evolution.errors import InputError
@@ -45,6 +48,9 @@ def mirrors(monkeypatch):
     """Two mirrors here; `answers[mirror][file]` replaces a file: None is a 404, a tuple (body, length) lies."""
     answers: list[dict] = [{}, {}]
     asked: list[str] = []
+    over = threading.Event()
+    monkeypatch.setattr(datasets, "TIMEOUT", 0.5)
+    monkeypatch.setattr(datasets, "MAX_DOWNLOAD", 50_000)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -53,6 +59,9 @@ def mirrors(monkeypatch):
             answer = answers[int(mirror)].get(file, gzip.compress(SMALL[file.removesuffix(".gz")]))
             if answer is None:
                 return self.send_error(404)
+            if answer == SILENT:
+                over.wait(10)
+                return None
             body, length = answer if isinstance(answer, tuple) else (answer, len(answer))
             self.send_response(200)
             self.send_header("Content-Length", str(length))
@@ -68,6 +77,7 @@ def mirrors(monkeypatch):
     address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(datasets, "MIRRORS", (f"{address}/0/", f"{address}/1/"))
     yield answers, asked
+    over.set()
     server.shutdown()
     server.server_close()
 
@@ -94,33 +104,38 @@ def test_missing_files_are_downloaded_once(mirrors, tmp_path):
     np.testing.assert_array_equal(again.train_images, data.train_images)
 
 
-FAULTS = {
-    "not there": None,
-    "cut connection": (b"half", 1000),
-    "wrong bytes": gzip.compress(b"something else"),
-    "not packed": b"plain text",
-    "truncated": gzip.compress(SMALL[FIRST])[:-20],
+SILENT = b""
+FAULTS = {  # what a mirror answers, and what is said of it
+    "not there": (None, "404"),
+    "cut connection": ((b"half", 1000), "broke after 4 of 1000 bytes"),
+    "wrong bytes": (gzip.compress(b"something else"), "the MD5 of the unpacked bytes is"),
+    "not packed": (b"plain text", "truncated or damaged"),
+    "truncated": (gzip.compress(SMALL[FIRST])[:-20], "truncated or damaged"),
+    "far too much": (bytes(10**5), "more than 50000 bytes"),
+    "silent": (SILENT, "timed out"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_next_mirror_is_taken(fault, mirrors, tmp_path):
     answers, asked = mirrors
-    answers[0][f"{FIRST}.gz"] = FAULTS[fault]
+    answers[0][f"{FIRST}.gz"], _ = FAULTS[fault]
     assert datasets.load("mnist", tmp_path).train_images.shape == (6, 256)
     assert asked[:2] == [f"/0/{FIRST}.gz", f"/1/{FIRST}.gz"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_where_no_mirror_helps_the_error_says_what_to_put_where(fault, mirrors, tmp_path):
+    answer, reason = FAULTS[fault]
     for answers in mirrors[0]:
-        answers[f"{FIRST}.gz"] = FAULTS[fault]
+        answers[f"{FIRST}.gz"] = answer
     with pytest.raises(InputError, match="cannot be downloaded") as error:
         datasets.load("mnist", tmp_path)
     message = str(error.value)
     assert all(f"{name}.gz" in message for name in SMALL)
     assert str(tmp_path) in message
     assert "\n" not in message
+    assert message.count(reason) == 2  # of each mirror
     assert not list(tmp_path.iterdir())  # nothing half-written
 
 
@@ -133,7 +148,7 @@ def test_without_a_network(monkeypatch, tmp_path):
 @pytest.mark.parametrize("fault", ["empty", "not packed", "wrong bytes", "truncated"])
 def test_a_file_that_is_not_mnists_is_named_and_left_alone(fault, mirrors, tmp_path):
     path = local(tmp_path) / f"{FIRST}.gz"
-    content = {**FAULTS, "empty": b""}[fault]
+    content = b"" if fault == "empty" else FAULTS[fault][0]
     path.write_bytes(content)
     with pytest.raises(InputError, match="is not MNIST's file") as error:
         datasets.load("mnist", tmp_path)
@@ -215,6 +230,10 @@ def test_digits_are_scikit_learns():
     assert data.train_labels.dtype == np.int64
     assert (data.train_images * 16 == np.round(data.train_images * 16)).all()
     assert data.train_images.max() == 1
+    images, labels = sklearn.datasets.load_digits(return_X_y=True)
+    expected = sklearn.model_selection.train_test_split(images, labels, random_state=0)
+    for found, array in zip((data.train_images * 16, data.test_images * 16, *data[1::2]), expected, strict=True):
+        np.testing.assert_array_equal(found, array)
 
 
 def test_an_unknown_name():
@@ -263,6 +282,14 @@ def test_the_shear_by_hand():
     expected = np.zeros((16, 16), np.float32)
     expected[6, 8] = expected[10, 8] = 1
     np.testing.assert_allclose(datasets.deskew(image), expected, atol=1e-6)
+
+
+def test_images_are_resized_first_and_deskewed_then():
+    images = RNG.integers(0, 256, (3, 28, 28)).astype(np.uint8) * np.tri(28, dtype=np.uint8)
+    for image, prepared in zip(images, datasets.preprocess(images), strict=True):
+        small = cv2.resize(image.astype(np.float32) / 255, (16, 16), interpolation=cv2.INTER_LINEAR)
+        np.testing.assert_array_equal(prepared, datasets.deskew(small).ravel())
+        assert not np.array_equal(prepared, small.ravel())
 
 
 def test_what_has_no_height_stays_as_it_is():
