@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from runs import scalars
 
-from evolution import checkpoint
+from evolution import checkpoint, loop
 from evolution.events import EventLog
 from evolution.genome import Genome
 from evolution.loop import EvolutionSettings, Purpose, add_nodes_at_start, evolve, generator
 from evolution.mutation import MutationSettings
+from evolution.ranking import rank
 from evolution.selection import SelectionSettings
 from evolution.task import Fitness, Task
 
@@ -121,6 +122,57 @@ def test_a_champion_must_stay_better_when_confirmed(tmp_path):
     assert Genome.load(tmp_path / "run/champion_network.json") == end.champion.genome
 
 
+def test_a_champion_must_be_confirmed_with_a_finite_reward(tmp_path):
+    task = Sparse(confirmed=[np.nan, np.inf, 5.0, *[0.0] * 20])
+    end = evolve(task, settings(num_generations=12), Folder(tmp_path / "run"))
+    assert end.champion.generation == 2
+    assert end.champion.values["mean_reward"] == 5.0
+
+
+class Even(Sparse):
+    """All networks are equally good; the second objective tells them apart. Keeps what it was shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+
+    def evaluate(self, population, rng):
+        values = {"mean_reward": np.ones(len(population)), "max_reward": rng.normal(size=len(population))}
+        self.shown.append((population, values["max_reward"]))
+        return Fitness(values, ("mean_reward", "max_reward"))
+
+
+def test_a_network_that_is_as_good_as_the_champion_is_not_confirmed(tmp_path):
+    task = Even()
+    assert evolve(task, settings(), Folder(tmp_path / "run")).champion.generation == 0
+    assert task.confirmations == 1
+
+
+@pytest.mark.parametrize("p_complexity_objective", [0.0, 0.8, 1.0])
+def test_what_networks_are_ranked_by(tmp_path, monkeypatch, p_complexity_objective):
+    task, ranked = Even(), []
+    monkeypatch.setattr(loop, "rank", lambda values: ranked.append(values) or rank(values))
+    evolve(task, settings(num_generations=101, p_complexity_objective=p_complexity_objective), Folder(tmp_path / "run"))
+    by_complexity = 0
+    for (before, max_reward), (after, _), values in zip(task.shown, task.shown[1:], ranked, strict=False):
+        np.testing.assert_array_equal(values[:, 0], 1)
+        if (values[:, 1] != max_reward).any():
+            np.testing.assert_array_equal(values[:, 1], [1 / genome.complexity for genome in before])
+            by_complexity += 1
+        assert all(one is before[i] for one, i in zip(after, rank(values)[:4], strict=False))
+    assert len(ranked) == 100
+    assert abs(by_complexity - 100 * p_complexity_objective) <= (12 if p_complexity_objective == 0.8 else 0)
+
+
+def test_a_run_stops_after_the_generation_in_which_its_time_is_over(tmp_path):
+    whole = evolve(Sparse(), settings(), Folder(tmp_path / "whole"))
+    first = evolve(Sparse(), settings(max_minutes=1e-9), Folder(tmp_path / "part"))
+    assert first.generation == 0
+    second = evolve(Sparse(), settings(max_minutes=1e-9), Folder(tmp_path / "part"), first)
+    assert second.generation == 1
+    assert evolve(Sparse(), settings(max_minutes=10), Folder(tmp_path / "part"), second).population == whole.population
+
+
 def test_only_a_network_above_the_champion_is_confirmed(tmp_path):
     task = Sparse(confirmed=[1000.0] * 20)
     evolve(task, settings(), Folder(tmp_path / "run"))
@@ -148,13 +200,33 @@ def test_a_generation_without_any_finite_reward_goes_on(tmp_path):
 
 
 def test_tags_steps_and_tests_of_the_champion(tmp_path):
-    evolve(Sparse(), settings(), Folder(tmp_path / "run"))
+    end = evolve(Sparse(), settings(), Folder(tmp_path / "run"))
     tags = scalars(tmp_path / "run")
     for tag in ("best/mean_reward", "best/max_reward", "champion/mean_reward", "champion/connections"):
         assert [step for step, _ in tags[tag]] == list(range(6))
-    assert {f"stats/{x}_{y}" for x in ("connections", "neurons", "layers") for y in ("mean", "std")} <= set(tags)
+    for name in ("connections", "neurons", "layers"):
+        sizes = [getattr(genome, f"num_{name}") for genome in end.population]
+        assert tags[f"stats/{name}_mean"][-1] == (5, pytest.approx(np.mean(sizes)))
+        assert tags[f"stats/{name}_std"][-1] == (5, pytest.approx(np.std(sizes)))
     # every second generation, and once more at the end, which was none of them
     assert [step for step, _ in tags["champion/test_mean_reward"]] == [0, 2, 4, 5]
+    evolve(Sparse(), settings(num_generations=5), Folder(tmp_path / "five"))
+    assert [step for step, _ in scalars(tmp_path / "five")["champion/test_mean_reward"]] == [0, 2, 4]
+
+
+def test_the_first_champion_is_the_best_untrained_network(tmp_path):
+    class Untrainable(Learning):
+        def evaluate(self, population, rng):
+            values = super().evaluate(population, rng).values
+            return Fitness({**values, "reward": np.full(len(population), -np.inf)}, ("reward", "reward"))
+
+        def evaluate_untrained(self, population, rng):
+            return Learning().evaluate_untrained(population, rng)
+
+    end = evolve(Untrainable(), learning_settings(num_generations=1), Folder(tmp_path / "run"))
+    sums = [genome.weights.sum() for genome in end.population]
+    assert end.champion.genome == end.population[int(np.argmax(sums))]
+    assert end.champion.values["reward"] == max(sums)
 
 
 def test_learning_tasks_start_with_the_best_untrained_network_and_keep_trained_weights(tmp_path):

@@ -53,6 +53,17 @@ def test_add_node_keeps_the_weight_on_the_first_half():
     assert ACTIVATION_NAMES[child.activations[3]] == "relu"
 
 
+def test_add_node_draws_connections_and_activations_uniformly():
+    rng = np.random.default_rng(0)
+    genome = evolved(3, 4, 2, mutations=6)
+    children = [add_node(genome, rng) for _ in range(4000)]
+    split = [int(np.flatnonzero((c.connections[:-1] != genome.connections).any(axis=1))[0]) for c in children]
+    for drawn, kinds in ((split, genome.num_connections), ([c.activations[-1] for c in children], 10)):
+        counts, expected = np.bincount(drawn, minlength=kinds), 4000 / kinds
+        assert len(counts) == kinds
+        assert ((counts - expected) ** 2 / expected).sum() < 2 * kinds + 20
+
+
 def test_add_node_without_connections_does_nothing():
     empty = Genome.initial(3, 2, 0.0, np.random.default_rng(0))
     assert add_node(empty, np.random.default_rng(0)) is empty
@@ -190,6 +201,7 @@ def test_no_sequence_of_mutations_breaks_a_learning_network(genome, seed, count)
     for _ in range(count):
         genome = mutate(genome, WLNN_MUTATIONS, rng)
         genome.check()
+        assert compact_layers(genome) is genome
         assert len(genome.weights) == genome.num_connections
     outputs = range(genome.num_inputs, genome.num_inputs + genome.num_outputs)
     into_outputs = [tuple(p) for p in genome.connections.tolist() if p[1] in outputs]

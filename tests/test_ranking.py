@@ -1,6 +1,7 @@
 """Fronts and crowding against a plain quadratic reference and against values worked out by hand."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -42,6 +43,26 @@ def test_crowding_distance_of_equal_and_of_few_points():
     np.testing.assert_array_equal(crowding_distance(np.ones((1, 2))), [np.inf])
     np.testing.assert_array_equal(crowding_distance(np.array([[0.0, 1.0], [1.0, 0.0]])), [np.inf, np.inf])
     assert crowding_distance(np.empty((0, 2))).shape == (0,)
+
+
+def crowding_by_definition(values):
+    """With Python's sort, which is stable: among equal values the first and the last are the ends."""
+    distance = [0.0] * len(values)
+    for objective in values.T.tolist():
+        order = sorted(range(len(objective)), key=objective.__getitem__)
+        extent = objective[order[-1]] - objective[order[0]]
+        for place, i in enumerate(order):
+            if place in (0, len(order) - 1):
+                distance[i] = np.inf
+            elif extent:
+                distance[i] += (objective[order[place + 1]] - objective[order[place - 1]]) / extent
+    return distance
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_crowding_distance_breaks_ties_in_order(seed):
+    values = np.random.default_rng(seed).integers(0, 4, (500, 2)).astype(float)
+    np.testing.assert_allclose(crowding_distance(values), crowding_by_definition(values))
 
 
 def test_rank_sorts_by_front_then_by_crowding_and_keeps_ties():

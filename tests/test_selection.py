@@ -29,10 +29,11 @@ def test_winners_stay_inside_the_pool(pool, size):
 
 def test_next_generation_by_hand():
     ranked = [evolved(seed, mutations=5) for seed in range(10)]
-    settings = SelectionSettings(population_size=10, tournament_size=2, cull_ratio=0.25, elite_ratio=0.35)
+    settings = SelectionSettings(population_size=10, tournament_size=2, cull_ratio=0.28, elite_ratio=0.35)
     children = next_generation(ranked, settings, WANN_MUTATIONS, np.random.default_rng(0))
     assert len(children) == 10
-    assert settings.num_kept == 8  # int(2.5) are dropped
+    assert settings.num_kept == 8  # int(2.8) are dropped
+    assert settings.num_elite == 3
     assert all(a is b for a, b in zip(children[:3], ranked[:3], strict=True))  # int(3.5) are copied
     assert not any(child is parent for child in children[3:] for parent in ranked[8:])
 
