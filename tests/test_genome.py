@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evolution.errors import InputError
-from evolution.genome import ACTIVATION_NAMES, Genome
+from evolution.genome import ACTIVATION_NAMES, Genome, draw_weights
 
 THESIS_FILE = {  # as the thesis's program writes them: no format_version, one activation name, weights
     "in_size": 2,
@@ -137,3 +137,12 @@ def test_new_genomes_connect_inputs_with_outputs_only(seed, p, use_bias):
     pairs = (20 + use_bias) * 10
     assert genome.num_connections in {0.0: [0], 1.0: [pairs]}.get(p, range(pairs))
     assert genome.complexity >= 1
+
+
+def test_fresh_weights_are_normal_with_a_tenth():
+    weights = draw_weights(100_000, np.random.default_rng(0))
+    assert weights.dtype == np.float32
+    assert weights.mean() == pytest.approx(0, abs=0.002)
+    assert weights.std() == pytest.approx(0.1, abs=0.001)
+    # A twentieth is beyond 1.96 standard deviations, as of a normal distribution.
+    assert (np.abs(weights) > 0.196).mean() == pytest.approx(0.05, abs=0.004)
