@@ -4,7 +4,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from evolution.errors import InputError, RunError
@@ -43,10 +43,22 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a command; the exit status: 0 done, 2 the input is wrong, 1 it could not be done, 130 stopped by Ctrl-C."""
-    try:
+    """Run a command; its exit status, see `status_of`."""
+
+    def command() -> None:
         arguments = parse(argv)
         arguments.main(arguments)
+
+    return status_of(command)
+
+
+def status_of(command: Callable[[], None]) -> int:
+    """Call `command`; the exit status: 0 done, 2 the input is wrong, 1 it could not be done, 130 stopped by Ctrl-C.
+
+    In all but the first case one line on standard error says why.
+    """
+    try:
+        command()
         sys.stdout.flush()
     except InputError as error:
         return _fail(2, " ".join(str(error).split()))

@@ -4,7 +4,9 @@ import argparse
 import importlib
 import os
 import platform
+import sys
 
+from analysis.__main__ import status_of
 from benchmarks.measure import table
 
 MODULES = ("episodes", "population", "training", "evolution")
@@ -29,4 +31,4 @@ def processor() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status_of(main))

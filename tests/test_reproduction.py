@@ -1,9 +1,12 @@
 """The reproduction scripts: which command continues a run, and what the tables take from it."""
 
+import os
 import subprocess
+import sys
 
 import numpy as np
 import pytest
+from runs import ROOT
 
 from benchmarks.reproduction import common, digits
 
@@ -19,6 +22,18 @@ def test_a_run_that_was_begun_short_goes_on_to_what_is_asked_for(tmp_path, monke
     common.run(digits.EXPERIMENT, 3, tmp_path / "new", 1, None, 5.0)
     assert commands[1][3].endswith("params/wann-classification/digits.yaml")
     assert commands[1][4:] == ["--seed=3", f"--out_dir={tmp_path / 'new'}", "--max_minutes=5.0"]
+
+
+@pytest.mark.parametrize("module", ["benchmarks", "benchmarks.reproduction.random_networks"])
+def test_without_mnist_there_is_one_line(module, tmp_path):
+    arguments = ["population"] if module == "benchmarks" else ["--to", str(tmp_path / "out")]
+    command = [sys.executable, "-m", module, *arguments]
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    done = subprocess.run(
+        command, env=os.environ | {"MNIST_DIR": str(file)}, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, f"error: mnist: {file} is not a folder\n")
 
 
 def test_values_are_means_over_ten_generations_and_those_of_tests_the_last_one(monkeypatch):

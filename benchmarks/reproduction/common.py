@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from analysis.__main__ import main as analysis
+from analysis.__main__ import status_of
 from analysis.runs import RunFolder
 
 ROOT = Path(__file__).parent.parent.parent
@@ -43,7 +44,12 @@ class Experiment:
 
 
 def main(name: str, experiments: Sequence[Experiment], description: str) -> None:
-    """The command line of a reproduction script: run what is asked for, then write the tables and the figures."""
+    """A reproduction script: run what the command line asks for, then write tables and figures; ends the program."""
+    sys.exit(status_of(lambda: reproduce(name, experiments, description)))
+
+
+def reproduce(name: str, experiments: Sequence[Experiment], description: str) -> None:
+    """Run what the command line asks for, then write the tables and the figures."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seeds", type=int, help="how many seeds, from 0 on")
     parser.add_argument("--num_generations", type=int, help="only the first so many generations")

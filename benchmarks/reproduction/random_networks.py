@@ -3,15 +3,12 @@
 Takes the arguments of `python -m analysis random-networks`, and goes on where it was stopped.
 """
 
-import argparse
 import logging
+import sys
 
-from analysis import random_networks
-from benchmarks.reproduction.common import OUT
+from analysis.__main__ import main
+from benchmarks.reproduction.common import RANDOM_NETWORKS
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    random_networks.add_arguments(parser)
-    parser.set_defaults(to=OUT / "random-networks")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    random_networks.main(parser.parse_args())
+    sys.exit(main(["random-networks", "--to", str(RANDOM_NETWORKS.parent), *sys.argv[1:]]))
