@@ -42,7 +42,7 @@ class _OfAllSources:
     @classmethod
     def from_function(cls, function: Any, file: str) -> Any:
         """None, which leaves the function to the next class, where it is not of this program."""
-        is_ours = Path(file).resolve().is_relative_to(ROOT)
+        is_ours = Path(file).resolve().parent.parent == ROOT  # in one of its packages, and not of an environment there
         return super().from_function(function, file) if is_ours else None  # type: ignore[misc]
 
 
