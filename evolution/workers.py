@@ -261,8 +261,9 @@ class _Cluster:
             yield
         except distributed.KilledWorker as error:
             raise WorkerLost(f"Dask: an evaluation killed one worker after another ({_first(error)})") from None
-        except Exception:
-            if self._client.status == "running":
+        except Exception as error:
+            # The client learns of a lost connection only a little later than the call that it breaks off.
+            if self._client.status == "running" and not isinstance(error, distributed.comm.CommClosedError):
                 raise
             raise RunError(f"the Dask scheduler at {self._address} is gone") from None
 

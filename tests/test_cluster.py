@@ -116,6 +116,16 @@ def test_a_cluster_computes_the_same_and_gets_data_once(cluster, tmp_path):
         assert client.amm.running()  # as it was before
 
 
+def test_a_connection_that_has_just_been_lost_is_a_scheduler_that_is_gone(cluster, monkeypatch):
+    def broken():
+        raise distributed.comm.CommClosedError("ConnectionResetError")
+
+    with contextlib.closing(Workers(1, "dask", cluster.address)) as workers:
+        monkeypatch.setattr(workers._cluster._client, "ncores", broken)
+        with pytest.raises(RunError, match=f"^the Dask scheduler at {cluster.address} is gone$"):
+            workers.map(scaled, [1.0, 2.0])
+
+
 def test_what_was_sent_does_not_pile_up_on_the_cluster(cluster):
     with contextlib.closing(Workers(1, "dask", cluster.address)) as workers:
         for _ in range(3 * workers_module.NUM_SENT):  # a batch each generation
