@@ -691,7 +691,7 @@ def run_script(script: str, main: Callable[[Params], None], description: str) ->
     except InputError as error:
         signals.end_at_once()
         _end(2, f"error: {_line(error, params)}")
-    except (RunError, OSError) as error:
+    except (RunError, OSError, MemoryError) as error:
         signals.end_at_once()
         _end(1, f"error: {_line(error, params)}{_how_to_resume(params)}")
     except KeyboardInterrupt:

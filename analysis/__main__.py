@@ -67,7 +67,7 @@ def status_of(command: Callable[[], None]) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(1, f"{where}{error.strerror or error}")
-    except RunError as error:
+    except (RunError, MemoryError) as error:
         return _fail(1, " ".join(str(error).split()))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -8,6 +8,7 @@ import sys
 
 from analysis.__main__ import status_of
 from benchmarks.measure import table
+from evolution.errors import InputError
 
 MODULES = ("episodes", "population", "training", "evolution")
 
@@ -16,6 +17,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modules", nargs="*", default=MODULES, help=f"which of {', '.join(MODULES)}; all by default")
     given = parser.parse_args()
+    unknown = [name for name in given.modules if name not in MODULES]
+    if unknown:
+        raise InputError(f"there is no benchmark {unknown[0]}; there are {', '.join(MODULES)}")
     rows = [row for name in given.modules for row in importlib.import_module(f"benchmarks.{name}").rows()]
     print(f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
     print(table(rows))

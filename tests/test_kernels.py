@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from numba.core.dispatcher import Dispatcher
 
+from networks import kernels
 from networks.kernels import ROOT, SOURCES
 
 PACKAGES = ("evolution", "networks", "envs", "learning")
@@ -52,10 +53,20 @@ def test_all_files_that_kernels_are_in_are_sources():
 def test_all_that_is_compiled_comes_from_sources(source):
     others = {name: found for name, found in imported(source).items() if f"{found.replace('.', '/')}.py" not in SOURCES}
     assert set(others.values()) <= NOT_COMPILED
-    kernels = [
+    compiled = [
         value for value in vars(importlib.import_module(module(source))).values() if isinstance(value, Dispatcher)
     ]
-    assert not {name for kernel in kernels for name in kernel.py_func.__code__.co_names} & set(others)
+    assert not {name for kernel in compiled for name in kernel.py_func.__code__.co_names} & set(others)
+
+
+def test_kernels_of_an_environment_in_the_programs_folder_keep_their_own_stamp(tmp_path, monkeypatch):
+    monkeypatch.setattr(kernels, "ROOT", tmp_path.resolve())
+    own, foreign = tmp_path / "envs" / "new.py", tmp_path / ".venv" / "lib" / "package" / "module.py"
+    for file in (own, foreign):
+        file.parent.mkdir(parents=True)
+        file.write_text("")
+    assert isinstance(kernels.InTree.from_function(module, str(own)), kernels.InTree)
+    assert kernels.InTree.from_function(module, str(foreign)) is None
 
 
 def test_an_edit_of_another_file_compiles_anew(tmp_path):

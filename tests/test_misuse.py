@@ -3,9 +3,13 @@
 import contextlib
 import os
 import random
+import re
+import subprocess
+import sys
 
 import pytest
 from kill_harness import Harness
+from runs import ROOT
 from test_kill import SCRIPTS
 
 import utils
@@ -120,3 +124,16 @@ def test_an_episode_that_never_ends_is_ended(harness, tmp_path):
     ending = run_with(harness, tmp_path, "Endless", "--max_episode_steps=30")
     assert ending.status == 0, ending.said
     assert "champion 30;" in ending.said
+
+
+def test_memory_that_is_not_there_is_one_line(tmp_path):
+    """As of a batch of a thousand million images, which is a number that is allowed."""
+    code = (
+        "import numpy, utils\n"
+        "def main(params): numpy.empty((10**9, 10**6))\n"
+        "utils.run_script('run-wann-classification', main, '')"
+    )
+    command = [sys.executable, "-c", code, str(ROOT / "params/wann-classification/digits.yaml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: Unable to allocate .* for an array .*\n", done.stderr)

@@ -36,6 +36,13 @@ def test_without_mnist_there_is_one_line(module, tmp_path):
     assert (done.returncode, done.stderr) == (2, f"error: mnist: {file} is not a folder\n")
 
 
+def test_an_unknown_benchmark_is_one_line():
+    command = [sys.executable, "-m", "benchmarks", "nothing"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: there is no benchmark nothing; there are episodes, population, training, evolution\n"
+
+
 def test_values_are_means_over_ten_generations_and_those_of_tests_the_last_one(monkeypatch):
     from analysis.runs import RunFolder, Series
 
