@@ -31,7 +31,7 @@ from envs.cartpole_swingup import (
 from evolution.errors import InputError
 from evolution.genome import Genome
 from networks.compiled import LANES, WEIGHT, WIDTH, FlatNetworks, evaluate, flatten, new_values, sine_cosine
-from networks.kernels import kernel
+from networks.jit import kernel
 
 Array = npt.NDArray[np.float64]
 Weights = npt.ArrayLike | Sequence[Array]

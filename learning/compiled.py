@@ -37,7 +37,7 @@ from learning.vectors import (
     total,
     where_greater,
 )
-from networks.kernels import kernel
+from networks.jit import kernel
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]

@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import models, register_model
 
-from networks.kernels import kernel, operation
+from networks.jit import kernel, operation
 
 LANES = 16
 

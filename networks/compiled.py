@@ -16,7 +16,7 @@ import numpy.typing as npt
 from numba import types
 
 from evolution.genome import ACTIVATION_NAMES, Genome
-from networks.kernels import inlined, kernel, operation
+from networks.jit import inlined, kernel, operation
 
 Array = npt.NDArray[np.float64]
 

@@ -24,7 +24,7 @@ from numba import types
 
 from evolution.genome import ACTIVATION_NAMES, Genome
 from networks.compiled import SUM, WEIGHT, ZERO, activate, flatten
-from networks.kernels import inlined, kernel, operation
+from networks.jit import inlined, kernel, operation
 
 LANES = 64  # examples of a block, side by side; results depend on it
 CHUNK = 64  # blocks that are read at once, which bounds the memory for large batches; results do not depend on it
