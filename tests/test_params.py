@@ -179,10 +179,6 @@ def test_defaults_are_allowed_values():
                 assert p.check(default, "") == default
 
 
-def test_the_readme_holds_the_table():
-    assert utils.parameter_table() in (ROOT / "README.md").read_text()
-
-
 def test_sizes_must_be_the_tasks_own():
     utils.check_sizes(read(SWINGUP), 5, 1)
     with pytest.raises(InputError, match="num_inputs is 6, but CartPoleSwingUp has 5"):
