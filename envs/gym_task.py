@@ -1,6 +1,7 @@
 """Fitness of weight agnostic networks on a Gymnasium environment: reward over episodes at six shared weights."""
 
 import difflib
+import itertools
 import logging
 import math
 import multiprocessing
@@ -191,22 +192,28 @@ def _choose(evaluator: str, env_name: str) -> bool:
 
 
 def compiled_episodes(items: Sequence[Item], rules: Rules) -> list[Result]:
-    """Rewards and lengths (W, K) of each item by the kernels. All items have the same number of trials."""
+    """Rewards and lengths (W, K) of each item by the kernels: one call for neighbours that are played alike."""
     from envs import rollout
 
     results: list[Result] = []
-    for genome, weights, seeds in items:
-        individual = weights.ndim == 2
+    for _, group in itertools.groupby(items, _played_alike):
+        genomes, of_each, seeds = zip(*group, strict=True)
         rewards, lengths = rollout.episodes(
-            [genome],
+            genomes,
             rules.env_name,
-            [weights] if individual else weights,
-            seeds,
+            of_each[0] if of_each[0].ndim == 1 else of_each,
+            seeds[0],
             take_argmax_action=rules.take_argmax_action,
             max_episode_steps=rules.max_episode_steps,
         )
-        results.append((rewards[0], lengths[0]))
+        results += zip(rewards, lengths, strict=True)
     return results
+
+
+def _played_alike(item: Item) -> tuple[Any, ...]:
+    """What items that one call of the kernels can play have in common: seeds, and shared weights or their number."""
+    _, weights, seeds = item
+    return seeds, tuple(weights) if weights.ndim == 1 else len(weights)
 
 
 def reference_episodes(items: Sequence[Item], rules: Rules) -> list[Result]:
