@@ -298,9 +298,7 @@ def test_what_is_supported() -> None:
 
 def test_errors() -> None:
     swing_up, cart_pole = connected(5, 1, []), connected(4, 2, [])
-    with pytest.raises(
-        InputError, match=r"no compiled environment 'Pong-v0'; there are .*CartPole-v1, "
-    ):
+    with pytest.raises(InputError, match=r"no compiled environment 'Pong-v0'; there are .*CartPole-v1, "):
         episodes([swing_up], "Pong-v0", WEIGHTS, [0], take_argmax_action=False)
     with pytest.raises(InputError, match="take_argmax_action is True; CartPoleSwingUp needs False"):
         episodes([swing_up], SWING_UP, WEIGHTS, [0], take_argmax_action=True)

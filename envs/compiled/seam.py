@@ -1,8 +1,8 @@
 """What a compiled environment is, and how the kernels of the episode loop find its functions.
 
 numba compiles the loop anew for each type of its arguments. Every environment has a type of its own, the named tuple
-of its parameters; by that type the loop's calls of `start`, `observe`, `step` and the others below are resolved while it
-is compiled. So the loop knows no environment by name, and calls their functions as if they stood in it.
+of its parameters; by that type the loop's calls of `start`, `observe`, `step` and the others below are resolved while
+it is compiled. So the loop knows no environment by name, and calls their functions as if they stood in it.
 
 Many episodes of one network are under way at once, each in a lane; there are LANES of them. A state is one flat array
 of rows, each LANES wide, at fixed distances, by which the compiler knows that rows do not overlap. The loop's own rows
@@ -52,9 +52,7 @@ class Compiled:
     step: Any
     bounds: tuple[float, float] | None = None  # of the actions; None where the index of the largest output is taken
     fixed: Mapping[str, Any] = field(default_factory=dict)  # arguments that it serves with this value only
-    start_of: Callable[[Any, int], Array] | None = (
-        None  # (parameters, seed): (S,); else the reference's `state`
-    )
+    start_of: Callable[[Any, int], Array] | None = None  # (parameters, seed): (S,); else the reference's `state`
     new_world: Any = None  # kernel (parameters): arrays for what does not fit in rows of float64
     move: Any = None  # kernel (world, lane, source): does for the world's arrays what the loop does for the rows
 
