@@ -16,16 +16,18 @@ from tqdm import tqdm
 
 from analysis import arguments as take
 from analysis import style
+from analysis.runs import learning_task
 from evolution.errors import InputError
 from evolution.files import write_atomically
 from evolution.genome import Genome
 from evolution.workers import Workers
-from networks.reference import SHARED_WEIGHTS
+from networks.reference import SHARED_WEIGHTS, neuron_values
 
 Array = npt.NDArray[np.float64]
 
 LOWEST, HIGHEST = -2.0, 2.0  # weights, drawn uniformly or tried one after the other
 INITIAL_SPREAD = 0.2  # of CMA-ES's first generation around the tuned shared weight; docs/results.md has others
+PROBES = 200  # inputs by which a network is seen to live
 LR, BATCH_SIZE = 0.01, 256  # of the gradient descent, as in params/wlnn-mnist
 
 
@@ -85,21 +87,22 @@ def main(arguments: argparse.Namespace) -> None:
     genome = Genome.load(arguments.network)
     if not genome.num_connections:
         raise InputError(f"{arguments.network}: the network has no connections, so there are no weights to try")
+    path = take.destination(arguments.to, arguments.network, "-evaluation")
     workers = Workers(arguments.num_workers)
     try:
         measure = measure_episodes if arguments.env_name else measure_images
         found = measure(genome, arguments, workers)
     finally:
         workers.close()
-    path = take.destination(arguments.to, arguments.network, "-evaluation")
     text = table(found)
+    print(text, end="", flush=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path.with_name(path.name + ".md"), text)
     style.save_csv(path.with_name(path.name + ".csv"), Row._fields, found.rows)
     curve = zip(found.shared.tolist(), found.means.tolist(), found.stds.tolist(), strict=True)
     style.save_csv(path.with_name(path.name + "-curve.csv"), ("shared_weight", "mean", "std"), curve)
     with style.style():
         style.save(figure(found, arguments.env_name or arguments.dataset), path)
-    print(text, end="")
     print(f"{path}.csv, .md, .png, .svg, {path.name}-curve.csv")
 
 
@@ -131,8 +134,10 @@ def measure_episodes(genome: Genome, arguments: argparse.Namespace, workers: Wor
 
     shared = np.linspace(LOWEST, HIGHEST, arguments.points)
     rewards = task.episodes([genome], shared, draw_seeds(rng, trials))[0][0]  # (P, trials)
-    best = shared[_argmax(rewards.mean(axis=1))]
-    tuned = tune(genome, best, task, arguments, rng.spawn(1)[0])  # how it tunes changes no other row
+    observations = np.random.default_rng(0).standard_normal((PROBES, genome.num_observed))
+    best = float(shared[_first_live(rewards.mean(axis=1), live(genome, observations, shared))])
+    start = _own_weights(genome, best)
+    tuned = tune(genome, start, task, arguments, rng.spawn(1)[0])  # how it tunes changes no other row
     size = (trials, genome.num_connections)
     rows = [
         row("random individual", rng.uniform(LOWEST, HIGHEST, size)),
@@ -145,8 +150,8 @@ def measure_episodes(genome: Genome, arguments: argparse.Namespace, workers: Wor
     return Evaluation("reward", rows, shared, rewards.mean(axis=1), rewards.std(axis=1))
 
 
-def tune(genome: Genome, start: float, task, arguments: argparse.Namespace, rng: np.random.Generator) -> Array:
-    """Weights (E,) that CMA-ES finds from `start` on all connections.
+def tune(genome: Genome, start: Array, task, arguments: argparse.Namespace, rng: np.random.Generator) -> Array:
+    """Weights (E,) that CMA-ES finds from `start` (E,).
 
     A candidate's fitness is its mean reward over `tuning_trials` episodes, with the same seeds for all candidates of an
     iteration and other ones in the next. In the end the search's mean, the best candidate of all and the start play
@@ -160,7 +165,7 @@ def tune(genome: Genome, start: float, task, arguments: argparse.Namespace, rng:
     seed = int(rng.integers(1, 2**31))  # cma takes 0 for the time
     size = max(2, arguments.candidates)  # CMA-ES needs two
     options = {"seed": seed, "maxiter": arguments.iterations, "popsize": size, "verbose": -9, "tolflatfitness": 10**6}
-    search = cma.CMAEvolutionStrategy(np.full(genome.num_connections, start), INITIAL_SPREAD, options)
+    search = cma.CMAEvolutionStrategy(start, INITIAL_SPREAD, options)
 
     def losses(candidates: Sequence[Array], trials: int) -> Array:
         seeds = tuple(draw_seeds(rng, trials))
@@ -170,7 +175,7 @@ def tune(genome: Genome, start: float, task, arguments: argparse.Namespace, rng:
     for _ in tqdm(range(arguments.iterations), unit="iteration", disable=None, dynamic_ncols=True):
         candidates = search.ask()
         search.tell(candidates, losses(candidates, arguments.tuning_trials))
-    finalists = [search.mean, search.result.xbest, np.full(genome.num_connections, start)]
+    finalists = [search.mean, search.result.xbest, start]
     return finalists[int(losses(finalists, 8 * arguments.tuning_trials).argmin())]
 
 
@@ -180,12 +185,13 @@ def tune(genome: Genome, start: float, task, arguments: argparse.Namespace, rng:
 def measure_images(genome: Genome, arguments: argparse.Namespace, workers: Workers) -> Evaluation:
     """Accuracies on the whole test set; what is tuned is tuned on the training set.
 
+    The tuned shared weight has the smallest training loss of those at which the network lives, see `live`: a dead
+    network's loss, the logarithm of the number of classes, is often smaller than that of one that could learn.
     Raises InputError where the data set is not there, or the network does not fit it.
     """
     from envs import datasets
     from envs.classification_task import TEN_WEIGHTS, ClassificationTask
     from learning import compiled
-    from learning.task import LearningTask
 
     dataset = datasets.load(arguments.dataset, arguments.data_dir)
     task = ClassificationTask(dataset, batch_size=1, workers=workers)
@@ -202,23 +208,14 @@ def measure_images(genome: Genome, arguments: argparse.Namespace, workers: Worke
         return replace(genome, weights=np.broadcast_to(weights, genome.num_connections).astype(np.float32))
 
     shared = np.linspace(LOWEST, HIGHEST, arguments.points)
-    in_training = task.losses([agnostic], dataset.train_images, dataset.train_labels, shared.tolist())[1][0]
-    best = shared[_argmax(in_training)]
+    losses = task.losses([agnostic], dataset.train_images, dataset.train_labels, shared.tolist())[0][0]
+    alive = live(genome, dataset.train_images[:PROBES], shared)
+    best = float(shared[_first_live(np.where(alive | ~alive.any(), -losses, -np.inf), alive)])
     drawn = [with_weights(rng.uniform(LOWEST, HIGHEST, genome.num_connections)) for _ in range(trials)]
-    learning = LearningTask(
-        dataset,
-        learning_rule="backprop",
-        optimizer="adam",
-        lr=LR,
-        num_epochs=arguments.num_epochs,
-        num_epochs_long=arguments.num_epochs,
-        batch_size=BATCH_SIZE,
-        batch_size_eval=1000,
-        evaluation_period="last_epoch",
-        train_only_outputs=False,
-        workers=workers,
-    )
-    start = with_weights(np.array(best))
+    training = {"learning_rule": "backprop", "optimizer": "adam", "lr": LR, "train_only_outputs": False}
+    training |= {"num_epochs": arguments.num_epochs, "batch_size": BATCH_SIZE}
+    learning = learning_task(training, dataset, arguments.num_epochs, workers)
+    start = with_weights(_own_weights(genome, best))
     tuned = [learning.test(start, child)["test_acc"] for child in rng.spawn(arguments.tunings)]
     rows = [
         _row("random individual", [found for _, found in compiled.test_population(drawn, *test, 1000)]),
@@ -254,9 +251,26 @@ def _row(name: str, values: npt.ArrayLike, note: str = "") -> Row:
     return Row(name, float(values.mean()), std, len(values), note)
 
 
-def _argmax(values: Array) -> int:
-    """The largest that is a number, the first of equals."""
-    return int(np.nan_to_num(values, nan=-np.inf).argmax())
+def live(genome: Genome, inputs: npt.NDArray, weights: Array) -> npt.NDArray[np.bool_]:
+    """(P,) at which shared weights the network lives: its values depend on what it sees (B, observed).
+
+    Counted are the neurons whose value is not the same for all inputs; where they are fewer than half of those at the
+    best weight, most of the network is dead, as one of ReLU is at weights below 0, and gradients do not get through.
+    """
+    with np.errstate(all="ignore"):
+        values = [neuron_values(genome, inputs, weight)[:, genome.num_inputs :] for weight in weights.tolist()]
+        counts = np.array([np.count_nonzero(np.ptp(each, axis=0) > 0) for each in values])
+    return (counts > 0) & (2 * counts >= counts.max())
+
+
+def _first_live(scores: Array, alive: npt.NDArray[np.bool_]) -> int:
+    """The largest that is a number; of equals the first at which the network lives, else the first."""
+    return int(np.lexsort((~alive, -np.nan_to_num(scores, nan=-np.inf)))[0])
+
+
+def _own_weights(genome: Genome, shared: float) -> Array:
+    """(E,) where tuning starts: the network's own weights if it has any, else the shared one on every connection."""
+    return np.full(genome.num_connections, shared) if genome.weights is None else genome.weights.astype(np.float64)
 
 
 def table(found: Evaluation) -> str:

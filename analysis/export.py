@@ -3,7 +3,7 @@
 import argparse
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from evolution.genome import ACTIVATION_NAMES, Genome
 from networks.reference import neuron_values
 
 FORMATS = {"onnx": ".onnx", "torchscript": ".pt", "torch_export": ".pt2", "graphml": ".graphml"}
-TOLERANCE = 1e-5  # largest difference between an exported network's outputs and ours, relative above 1
+TOLERANCE = 1e-6  # largest difference between an exported network's outputs and ours, relative above 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -135,38 +135,22 @@ def to_onnx(genome: Genome, weights: npt.NDArray[np.float64]) -> bytes:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    plan = Plan.of(genome)
-    constants: dict[str, npt.NDArray] = {}
-    nodes = []
-
-    def add(operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        nodes.append(helper.make_node(operator, inputs, [output], **attributes))
-        return output
-
-    def constant(name: str, value: Any, dtype: Any = np.float64) -> str:
-        constants[name] = np.asarray(value, dtype)
-        return name
-
-    values = add("Cast", ["inputs"], "observed", to=TensorProto.DOUBLE)
+    plan, nodes = Plan.of(genome), _OnnxNodes()
+    values = nodes("Cast", "inputs", to=TensorProto.DOUBLE)
     if genome.use_bias:
-        pads = constant("bias_pads", [0, 0, 0, 1], np.int64)
-        values = add("Pad", [values, pads, constant("one", 1.0)], "observed_and_bias")
-    for number, group in enumerate(plan.groups):
-        x = add("MatMul", [values, constant(f"weights_{number}", group.matrix(weights))], f"sums_{number}")
-        for operator, operand in _ONNX_ACTIVATIONS[group.activation]:
-            operands = [x] if operand is None else [x, constant(f"constant_{operand:g}", operand)]
-            attributes = {"to": TensorProto.DOUBLE} if operator == "Cast" else {}
-            x = add(operator, operands, f"{operator.lower()}_{number}_{len(nodes)}", **attributes)
-        values = add("Concat", [values, x], f"values_{number}", axis=1)
-    positions = constant("output_positions", plan.outputs, np.int64)
-    add("Cast", [add("Gather", [values, positions], "outputs_64", axis=1)], "outputs", to=TensorProto.FLOAT)
+        values = nodes("Pad", values, np.array([0, 0, 0, 1]), 1.0)
+    for group in plan.groups:
+        sums = nodes("MatMul", values, group.matrix(weights))
+        values = nodes("Concat", values, _ONNX_ACTIVATIONS[group.activation](nodes, sums), axis=1)
+    outputs = nodes("Gather", values, plan.outputs, axis=1)
+    nodes("Cast", outputs, output="outputs", to=TensorProto.FLOAT)
 
     graph = helper.make_graph(
-        nodes,
+        nodes.made,
         "network",
         [helper.make_tensor_value_info("inputs", TensorProto.FLOAT, ["batch", genome.num_observed])],
         [helper.make_tensor_value_info("outputs", TensorProto.FLOAT, ["batch", genome.num_outputs])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        [numpy_helper.from_array(value, name) for name, value in nodes.constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _ONNX_OPSET)], ir_version=_ONNX_IR)
     onnx.checker.check_model(model, full_check=True)
@@ -174,18 +158,70 @@ def to_onnx(genome: Genome, weights: npt.NDArray[np.float64]) -> bytes:
 
 
 _ONNX_OPSET, _ONNX_IR = 17, 8  # what runtimes since 2022 read
-# Each activation as a chain of operators, with the second operand of those that have one (SPEC 2).
-_ONNX_ACTIVATIONS: dict[str, tuple[tuple[str, float | None], ...]] = {
-    "linear": (),
-    "step": (("Greater", 0.0), ("Cast", None)),
-    "sine": (("Mul", np.pi), ("Sin", None)),
-    "cosine": (("Mul", np.pi), ("Cos", None)),
-    "gaussian": (("Pow", 2.0), ("Mul", -0.5), ("Exp", None)),
-    "tanh": (("Tanh", None),),
-    "sigmoid": (("Mul", 0.5), ("Tanh", None), ("Add", 1.0), ("Mul", 0.5)),
-    "inverse": (("Neg", None),),
-    "abs": (("Abs", None),),
-    "relu": (("Relu", None),),
+
+
+class _OnnxNodes:
+    """Collects nodes and the constants among their inputs. Called, it adds a node and gives the name of its output."""
+
+    def __init__(self) -> None:
+        self.made: list[Any] = []
+        self.constants: dict[str, npt.NDArray] = {}
+
+    def __call__(self, operator: str, *inputs: str | float | npt.NDArray, output: str = "", **attributes: Any) -> str:
+        from onnx import helper
+
+        output = output or f"{operator.lower()}_{len(self.made)}"
+        names = [each if isinstance(each, str) else self._constant(each) for each in inputs]
+        self.made.append(helper.make_node(operator, names, [output], **attributes))
+        return output
+
+    def _constant(self, value: float | npt.NDArray) -> str:
+        name = f"constant_{value:.17g}" if isinstance(value, float) else f"array_{len(self.constants)}"
+        self.constants[name] = np.asarray(value)
+        return name
+
+
+def _onnx_step(nodes: _OnnxNodes, x: str) -> str:
+    from onnx import TensorProto
+
+    return nodes("Cast", nodes("Greater", x, 0.0), to=TensorProto.DOUBLE)
+
+
+def _onnx_wave(nodes: _OnnxNodes, x: str, zero: float, sign: float) -> str:
+    """sin(pi x) for `zero` 0.0 and `sign` 1.0, cos(pi x) for 0.5 and -1.0: where it is 0 first, and rising or falling.
+
+    onnxruntime's own Sin and Cos miss the sign of what is left near a zero (cos(pi / 2) is 6e-17 in numpy), and a step
+    behind it then differs by 1. So the angle is first taken from the nearest zero, as W. Cody and W. Waite, "Software
+    Manual for the Elementary Functions" (1980), do, with pi in two parts. Far out, where the parts do not reach, no
+    sign can be told either way. That x has two uses also keeps onnxruntime's optimiser from fusing the factor pi with
+    the product before it, in 32 bits.
+    """
+    whole = nodes("Round", nodes("Sub", x, zero))
+    zeros = nodes("Add", whole, zero)
+    angle = nodes("Mul", x, np.pi)
+    rest = nodes("Sub", nodes("Sub", angle, nodes("Mul", zeros, _PI_HIGH)), nodes("Mul", zeros, _PI_LOW))
+    odd = nodes("Abs", nodes("Mod", whole, 2.0, fmod=1))
+    signs = nodes("Sub", sign, nodes("Mul", odd, 2.0 * sign))
+    near = nodes("Mul", signs, nodes("Sin", rest))
+    far = nodes("Sin" if zero == 0 else "Cos", angle)
+    return nodes("Where", nodes("Less", nodes("Abs", x), 2.0**20), near, far)
+
+
+# The first 33 bits of pi, so that products with whole numbers up to 2^20 and halves are exact, and the rest.
+_PI_HIGH, _PI_LOW = 3.1415926534682512, 1.2154201013012384e-10
+# Each activation as ONNX nodes behind its sum (docs/method.md, Activations). A factor behind a MatMul would be fused
+# with it by onnxruntime's optimiser, which keeps it in 32 bits: one half is exact there.
+_ONNX_ACTIVATIONS: dict[str, Callable[[_OnnxNodes, str], str]] = {
+    "linear": lambda nodes, x: x,
+    "step": _onnx_step,
+    "sine": lambda nodes, x: _onnx_wave(nodes, x, 0.0, 1.0),
+    "cosine": lambda nodes, x: _onnx_wave(nodes, x, 0.5, -1.0),
+    "gaussian": lambda nodes, x: nodes("Exp", nodes("Mul", nodes("Mul", x, x), -0.5)),
+    "tanh": lambda nodes, x: nodes("Tanh", x),
+    "sigmoid": lambda nodes, x: nodes("Mul", nodes("Add", nodes("Tanh", nodes("Mul", x, 0.5)), 1.0), 0.5),
+    "inverse": lambda nodes, x: nodes("Neg", x),
+    "abs": lambda nodes, x: nodes("Abs", x),
+    "relu": lambda nodes, x: nodes("Relu", x),
 }
 
 

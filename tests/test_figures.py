@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +13,15 @@ from hypothesis import strategies as st
 from runs import ROOT
 from runs import run as run_script
 
-from analysis import evaluate, figures, graph
+from analysis import figures, graph
 from analysis.__main__ import main
 from analysis.runs import RunFolder, Series
 from envs import datasets
-from envs.gym_task import GymTask
 from evolution.errors import InputError
 from evolution.events import EventLog
 from evolution.genome import Genome
-from evolution.workers import Workers
 from learning.training import test as accuracy_of
 from learning.training import to_tensor
-from networks import reference
 
 WLNN = {"script": "run-wlnn-mnist", "dataset": "digits", "learning_rule": "backprop", "train_only_outputs": False}
 LEARNING = {"lr": 0.01, "optimizer": "adam", "num_epochs": 1, "batch_size": 256}
@@ -311,73 +307,6 @@ def test_what_figures_cannot_use_is_one_line(learned, tmp_path, capsys):
         assert error.count("\n") == 1
         assert said in error
     assert not (tmp_path / "to").exists()
-
-
-# ---- evaluate -------------------------------------------------------------------------------------------------------
-
-
-def test_votes_by_hand():
-    # Output 0 is w * x, output 1 is always 0: class 0 has the vote of the weights whose sign is that of x.
-    genome = Genome.from_dict(
-        {
-            "in_size": 1,
-            "out_size": 2,
-            "num_neurons": 3,
-            "neurons_in_layer": [[0], [1, 2]],
-            "connections": [[0, 1]],
-            "activation_names": ["linear"] * 3,
-        }
-    )
-    images = np.array([[1.0], [-1.0], [2.0], [0.0]], np.float32)
-    for weights, chosen in (((-1, 1, 2), [0, 1, 0, 0]), ((-2, -1, 1), [1, 0, 1, 0]), ((-1, 1), [0, 0, 0, 0])):
-        assert evaluate.votes(genome, images, np.array(chosen), weights) == 1  # at x = 0 and with equal votes the first
-        assert evaluate.votes(genome, images, 1 - np.array(chosen), weights) == 0
-
-
-def test_tuning_finds_weights_that_balance_the_pole():
-    genome = evolved(0, 4, 2, 1.0, 0)  # every input to every output
-    assert genome.num_connections == 8
-    task = GymTask("CartPole-v1", num_trials=1, take_argmax_action=True, workers=Workers(1))
-    arguments = argparse.Namespace(iterations=15, candidates=10, tuning_trials=4)
-    tuned = evaluate.tune(genome, 0.5, task, arguments, np.random.default_rng(0))
-    assert tuned.shape == (8,)
-    seeds = tuple(range(20))
-    (rewards, _), (shared, _) = task.play([(genome, tuned[None], seeds), (genome, np.array([0.5]), seeds)])
-    assert shared.mean() < 50  # both outputs are the same, so it always goes to one side
-    assert rewards.mean() > 400
-
-
-def test_the_table_and_curve_of_an_image_champion(tmp_path):
-    genome = evolved(2, 64, 10, 0.1, 40)
-    genome.save(tmp_path / "champion.json")
-    small = ("--trials", "5", "--points", "5", "--tunings", "2", "--num_epochs", "3", "--to", str(tmp_path / "found"))
-    assert main(["evaluate", str(tmp_path / "champion.json"), "--dataset", "digits", *small]) == 0
-    data = datasets.load("digits")
-    rows = {row["weights"]: row for row in table(tmp_path / "found.csv")}
-    curve = table(tmp_path / "found-curve.csv")
-
-    def accuracies(images, labels):
-        outputs = [reference.forward(genome, images, weight) for weight in (-2, -1, 0, 1, 2)]
-        return np.array([(output.argmax(axis=1) == labels).mean() for output in outputs])
-
-    expected = accuracies(data.test_images, data.test_labels)
-    np.testing.assert_allclose([float(row["mean"]) for row in curve], expected, atol=2e-6)
-    best = accuracies(data.train_images, data.train_labels).argmax()  # tuned on the training set, told on the test set
-    assert float(rows["tuned shared"]["mean"]) == pytest.approx(expected[best], abs=2e-6)
-    assert [rows[name]["trials"] for name in ("random individual", "random shared", "tuned individual")] == list("552")
-    assert float(rows["tuned individual"]["mean"]) > expected.max()
-    for ending in ("md", "png", "svg"):
-        assert (tmp_path / f"found.{ending}").stat().st_size > 100
-
-
-def test_a_networks_own_weights_have_a_row(tmp_path):
-    genome = evolved(1, 4, 2, mutations=5)
-    own = np.linspace(-1, 1, genome.num_connections).astype(np.float32)
-    replace(genome, weights=own).save(tmp_path / "n.json")
-    small = ("--trials", "3", "--points", "3", "--iterations", "1", "--candidates", "3", "--tuning_trials", "1")
-    assert main(["evaluate", str(tmp_path / "n.json"), "--env_name", "CartPole-v0", *small]) == 0
-    names = [row["weights"] for row in table(tmp_path / "n-evaluation.csv")]
-    assert names == ["random individual", "random shared", "tuned shared", "tuned individual", "its own"]
 
 
 def test_statistics_of_runs_use_every_network(tmp_path):

@@ -1,0 +1,42 @@
+"""Exports compute what the reference computes, in double precision, whatever an optimiser makes of them."""
+
+import numpy as np
+import onnxruntime
+import pytest
+from genomes import evolved
+
+from analysis import export
+from analysis.export import largest_difference, to_onnx
+from networks.activations import NUMPY
+from networks.reference import SHARED_WEIGHTS
+
+
+def test_grown_networks_leave_as_onnx_at_every_shared_weight():
+    for seed in (4, 49, *range(50, 62)):  # the first two have a step behind a zero of a cosine
+        genome = evolved(seed, 5, 2, mutations=60)
+        for weight in SHARED_WEIGHTS:
+            weights = np.full(genome.num_connections, weight)
+            assert largest_difference(genome, weights, to_onnx(genome, weights), "onnx", num_inputs=64) <= 1e-6
+
+
+@pytest.mark.parametrize("name", NUMPY)
+def test_an_onnx_activation_has_our_values_and_signs_at_its_zeros(name):
+    # Zeros of sine and cosine, values beside them and far out: numpy leaves a rest there, and a step sees its sign.
+    zeros = np.arange(-50, 51) / 2
+    x = np.concatenate([zeros, zeros + 1e-9, 10.0 ** np.arange(-20, 9), -(10.0 ** np.arange(-20, 9))])
+    found = _activated(name, x)
+    np.testing.assert_allclose(found, NUMPY[name](x), rtol=1e-13, atol=3e-16)
+    np.testing.assert_array_equal(np.sign(found), np.sign(NUMPY[name](x)))
+
+
+def _activated(name: str, x: np.ndarray) -> np.ndarray:
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = export._OnnxNodes()
+    nodes("Identity", export._ONNX_ACTIVATIONS[name](nodes, "x"), output="y")
+    values = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n"]) for name in "xy"]
+    constants = [numpy_helper.from_array(value, name) for name, value in nodes.constants.items()]
+    graph = helper.make_graph(nodes.made, "activation", values[:1], values[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": x})[0]
