@@ -18,6 +18,7 @@ COMMANDS = {
     "film": ("film", "an episode as a GIF or MP4"),
     "import": ("wann_release", "a champion of the WANN release as network JSON"),
     "export": ("export", "a network as ONNX, PyTorch or GraphML"),
+    "controls": ("controls", "is it the architecture? a champion beside networks that keep a part of it"),
     "compare": ("compare", "whether the groups of a study differ by more than chance"),
     "report": ("report", "what came out of a run, in plain words"),
 }

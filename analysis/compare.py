@@ -493,12 +493,17 @@ def _draw_group(axes: Any, row: int, group: Group, number: int) -> None:
     colour = style.RULE_COLOURS.get(group.rule or "", style.OTHER_COLOURS[number % len(style.OTHER_COLOURS)])
     if number and "learning_rule" not in group.params:  # groups of one rule are told apart
         colour = style.OTHER_COLOURS[number % len(style.OTHER_COLOURS)]
-    s = group.summary
-    if not math.isnan(s.low):
-        axes.plot([s.low, s.high], [row, row], color=colour, linewidth=5, alpha=0.35, solid_capstyle="butt")
-    axes.plot([s.mean] * 2, [row - 0.28, row + 0.28], color=colour, linewidth=2)
-    heights = row + 0.12 * (np.arange(s.n) % 3 - 1) if s.n > 1 else [row]
-    axes.plot(group.values, heights, "o", color=colour, markersize=4, markeredgecolor="white", markeredgewidth=0.5)
+    draw_values(axes, row, group.values, group.summary, colour)
+
+
+def draw_values(axes: Any, row: int, values: Sequence[float], summary: Summary, colour: str) -> None:
+    """Values as points at height `row`, their mean as a stroke, its interval as a bar."""
+    if not math.isnan(summary.low):
+        ends = [summary.low, summary.high]
+        axes.plot(ends, [row, row], color=colour, linewidth=5, alpha=0.35, solid_capstyle="butt")
+    axes.plot([summary.mean] * 2, [row - 0.28, row + 0.28], color=colour, linewidth=2)
+    heights = row + 0.12 * (np.arange(len(values)) % 3 - 1) if len(values) > 1 else [row]
+    axes.plot(values, heights, "o", color=colour, markersize=4, markeredgecolor="white", markeredgewidth=0.5)
 
 
 # ---- published beside ours ------------------------------------------------------------------------------------------

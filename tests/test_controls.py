@@ -1,0 +1,72 @@
+"""`python -m analysis controls`: a champion beside what keeps a part of it."""
+
+import csv
+
+import numpy as np
+import pytest
+from genomes import evolved
+from made_study import make_run
+
+from analysis.__main__ import main
+from analysis.controls import CHAMPION, controls
+
+PARAMS = {
+    "dataset": "digits", "learning_rule": "backprop", "train_only_outputs": False, "optimizer": "adam", "lr": 0.01,
+    "num_epochs": 1, "num_epochs_long": 1, "batch_size": 256, "batch_size_eval": 1000, "seed": 0,
+    "evaluation_period": "last_epoch", "p_initial_connection_enabled": 0.05,
+}  # fmt: skip
+CHAMPION_GENOME = evolved(0, 64, 10, p_initial=0.2, mutations=30, with_weights=True)
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = make_run(tmp_path / "run", PARAMS, {"champion/test_acc": [(0, 0.1)]})
+    CHAMPION_GENOME.save(folder / "champion_network.json")
+    return folder
+
+
+def test_what_each_kind_keeps():
+    found = controls(CHAMPION_GENOME, PARAMS, draws=2, rewirings=3, spreads=[0.5], seed=0)
+    sizes = {kind: {(g.num_connections, g.num_hidden) for g in genomes} for kind, genomes in found.items()}
+    own = (CHAMPION_GENOME.num_connections, CHAMPION_GENOME.num_hidden)
+    [(below, _)], [(above, _)] = sizes.pop("dense, next below"), sizes.pop("dense, next above")
+    assert below <= own[0] < above
+    assert all(values == {own} for values in sizes.values())
+    assert [len(found[kind]) for kind in (CHAMPION, "rewired", "mutated")] == [2, 3, 2]
+    for genome in found[CHAMPION]:
+        np.testing.assert_array_equal(genome.connections, CHAMPION_GENOME.connections)
+        assert (genome.weights != CHAMPION_GENOME.weights).any()
+    # the same draws, five times as wide
+    wide = found["champion, weights N(0, 0.5²)"][0].weights
+    np.testing.assert_allclose(wide, 5 * found[CHAMPION][0].weights, rtol=1e-5)
+    assert any((g.connections != CHAMPION_GENOME.connections).any() for g in found["rewired"])
+
+
+def test_the_command_writes_a_table_a_figure_and_every_network(run, capsys):
+    arguments = ["--draws", "3", "--rewirings", "4", "--spreads", "0.5", "--num_workers", "1"]
+    assert main(["controls", str(run), *arguments]) == 0
+    said = capsys.readouterr().out
+    assert (run / "controls.md").read_text() in said
+    networks = list(csv.DictReader((run / "controls-networks.csv").read_text().splitlines()))
+    rows = {row["network"]: row for row in csv.DictReader((run / "controls.csv").read_text().splitlines())}
+    assert list(rows)[:3] == ["champion", "rewired", "mutated"]
+    for kind, row in rows.items():
+        values = [float(n["test_acc"]) for n in networks if n["network"] == kind]
+        assert len(values) == (4 if kind == "rewired" else 3)
+        assert float(row["mean"]) == pytest.approx(np.mean(values), rel=1e-4)
+        if kind != "champion":
+            lead = float(rows["champion"]["mean"]) - float(row["mean"])
+            assert float(row["lead"]) == pytest.approx(lead, abs=1e-5)
+    assert (run / "controls.png").stat().st_size > 1000
+    before = (run / "controls-networks.csv").read_bytes()
+    assert main(["controls", str(run), *arguments]) == 0
+    assert (run / "controls-networks.csv").read_bytes() == before
+
+
+def test_runs_without_a_champion_or_without_learning_are_one_line(tmp_path, capsys):
+    make_run(tmp_path / "new", PARAMS, {})
+    assert main(["controls", str(tmp_path / "new")]) == 2
+    assert "no champion yet" in capsys.readouterr().err
+    make_run(tmp_path / "other", {"script": "run-wann-gym", "env_name": "CartPole-v0"}, {})
+    assert main(["controls", str(tmp_path / "other")]) == 2
+    assert "only run-wlnn-mnist evolves architectures that learn" in capsys.readouterr().err
