@@ -296,5 +296,5 @@ def figure(rows: Sequence[Row], results: Sequence[Trained]) -> Figure:
         axes.set_ylim(len(members) - 0.5, -0.5)
         axes.set_title(group)
         axes.grid(axis="y", visible=False)
-    panels[-1].set_xlabel("test accuracy after training from fresh weights (in brackets: connections)")
+    panels[-1].set_xlabel("test accuracy (in brackets: connections)")
     return drawn

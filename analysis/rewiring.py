@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from evolution.genome import Genome, draw_weights
+from evolution.genome import WEIGHT_STD, Genome, draw_weights
 from evolution.mutation import add_connection, add_node, compact_layers
 
 EXCHANGES = 100  # that are tried for each connection; many more change nothing that we measured
@@ -88,9 +88,7 @@ def _initial(genome: Genome, p_enabled: float, rng: np.random.Generator, num_hid
     )
 
 
-def fresh(genome: Genome, rng: np.random.Generator, spread: float | None = None) -> Genome:
-    """The network with weights as a new genome has them, or of another standard deviation."""
-    weights = draw_weights(genome.num_connections, rng)
-    if spread is not None:
-        weights = rng.standard_normal(genome.num_connections, dtype=np.float32) * np.float32(spread)
+def fresh(genome: Genome, rng: np.random.Generator, spread: float = WEIGHT_STD) -> Genome:
+    """The network with weights as a new genome has them, or the same draws with another standard deviation."""
+    weights = rng.standard_normal(genome.num_connections, dtype=np.float32) * np.float32(spread)
     return replace(genome, weights=weights)

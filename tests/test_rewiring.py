@@ -120,9 +120,9 @@ def test_dense_layers_stand_next_below_and_above():
     assert dense_sizes(dense(genome, 3, np.random.default_rng(0))) == [3]
 
 
-@pytest.mark.parametrize(("spread", "expected"), [(None, 0.1), (0.5, 0.5)])
+@pytest.mark.parametrize(("spread", "expected"), [((), 0.1), ((0.5,), 0.5)])
 def test_fresh_weights_have_the_spread_asked_for(spread, expected):
     genome = dense(small(), 400, np.random.default_rng(0))
-    weights = fresh(genome, np.random.default_rng(1), spread).weights
+    weights = fresh(genome, np.random.default_rng(1), *spread).weights
     assert weights.std() == pytest.approx(expected, rel=0.05)
     assert weights.dtype == np.float32
