@@ -7,7 +7,7 @@ from torch import Tensor
 
 from analysis.plan import Group, Plan
 from evolution.genome import Genome
-from networks.torch_activations import TORCH
+from networks.activations import ACTIVATIONS
 
 
 class TorchNetwork(torch.nn.Module):
@@ -37,7 +37,7 @@ class TorchNetwork(torch.nn.Module):
 class _TorchGroup(torch.nn.Module):
     def __init__(self, group: Group) -> None:
         super().__init__()
-        self.activation = TORCH[group.activation]
+        self.activation = ACTIVATIONS[group.activation].torch
         self.shape = (group.num_before, group.num_neurons)
         self.connections: Tensor
         self.rows: Tensor

@@ -1,5 +1,6 @@
 """Fitness of weight agnostic networks that classify images: cross-entropy at six shared weights, without training."""
 
+import functools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -47,13 +48,15 @@ class ClassificationTask(Task):
         if evaluator == "compiled" and (use_torch or use_cuda):
             raise InputError("evaluator compiled uses neither use_torch nor use_cuda; give auto or reference")
         self.use_cuda = use_cuda and _has_gpu()
-        self.path = "torch" if use_torch or use_cuda else "numpy" if evaluator == "reference" else "compiled"
+        self.computes = "torch" if use_torch or use_cuda else "numpy" if evaluator == "reference" else "compiled"
         device = "GPU" if self.use_cuda else "CPU"
         self.evaluator_name = {
             "compiled": "compiled, the population as one graph",
             "numpy": "numpy (reference)",
             "torch": f"torch on the {device} (reference)",
-        }[self.path]
+        }[self.computes]
+        if self.computes == "compiled":
+            check_losses()
 
     def evaluate(self, population: Sequence[Genome], rng: np.random.Generator) -> Fitness:
         """On one batch for all networks, drawn with replacement (SPEC 4)."""
@@ -85,16 +88,16 @@ class ClassificationTask(Task):
 
         Neither depends on the number of workers.
         """
-        if self.path == "compiled" and self.workers.backend == "dask":  # a graph for each chunk of networks
+        if self.computes == "compiled" and self.workers.backend == "dask":  # a graph for each chunk of networks
             each = self.workers.map(compiled_losses, genomes, images, labels, tuple(weights))
             losses, accuracies = zip(*each, strict=True)
             return np.stack(losses), np.stack(accuracies)
-        if self.path == "compiled":
+        if self.computes == "compiled":
             from networks import population
 
             return population.losses(genomes, images, labels, weights, self.workers.num_workers)
-        function = numpy_losses if self.path == "numpy" else torch_losses
-        extra = () if self.path == "numpy" else (self.use_cuda,)
+        function = numpy_losses if self.computes == "numpy" else torch_losses
+        extra = () if self.computes == "numpy" else (self.use_cuda,)
         if len(genomes) == 1:  # then the images are divided
             starts = range(0, len(images), SLICE)
             slices = [(genomes[0], start, min(start + SLICE, len(images))) for start in starts]
@@ -107,6 +110,21 @@ class ClassificationTask(Task):
 
     def close(self) -> None:
         self.workers.close()
+
+
+@functools.cache
+def check_losses() -> None:
+    """Whether the kernels compute what the reference does, on a tiny example, once in a process. Raises RunError."""
+    from networks import population, twins
+
+    twins.check_networks()
+    genome, inputs = twins.example()
+    images = inputs.astype(np.float32)
+    labels = np.arange(len(images)) % genome.num_outputs
+    found = population.losses([genome], images, labels, twins.WEIGHTS)
+    expected = numpy_losses([(genome, 0, len(images))], images, labels, twins.WEIGHTS)[0] / len(images)
+    what = "the cross-entropy and accuracy of a network"
+    twins.agree(what, population, numpy_losses, np.concatenate(found), expected, tolerance=1e-5)
 
 
 Slice = tuple[Genome, int, int]  # a network, and which images

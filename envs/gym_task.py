@@ -21,7 +21,7 @@ from evolution.errors import InputError, RunError, WorkerLost
 from evolution.genome import ACTIVATION_NAMES, Genome
 from evolution.task import Fitness, Task
 from evolution.workers import Workers, divide
-from networks.activations import NUMPY
+from networks.activations import ACTIVATIONS
 from networks.reference import SHARED_WEIGHTS
 
 Array = npt.NDArray[np.float64]
@@ -294,7 +294,7 @@ class Policy:
         self.neurons = []
         for neuron in np.argsort(genome.layers, kind="stable")[genome.num_inputs :]:
             incoming = np.flatnonzero(targets == neuron)
-            function = NUMPY[ACTIVATION_NAMES[genome.activations[neuron]]]
+            function = ACTIVATIONS[ACTIVATION_NAMES[genome.activations[neuron]]].numpy
             self.neurons.append((neuron, genome.connections[incoming, 0], incoming, function))
 
     def __call__(self, observation: npt.NDArray, weight: float | Array) -> Array:

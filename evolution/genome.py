@@ -19,9 +19,9 @@ from evolution.files import write_atomically
 IntArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
 
-ACTIVATION_NAMES = (
+ACTIVATION_NAMES = [  # `networks.activations.register` appends to it
     "linear", "step", "sine", "cosine", "gaussian", "tanh", "sigmoid", "inverse", "abs", "relu",
-)  # fmt: skip
+]  # fmt: skip
 LINEAR, RELU = ACTIVATION_NAMES.index("linear"), ACTIVATION_NAMES.index("relu")
 
 FORMAT_VERSION = 1

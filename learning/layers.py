@@ -14,7 +14,7 @@ from torch import Tensor
 
 from evolution.errors import InputError
 from evolution.genome import ACTIVATION_NAMES, Genome
-from networks.torch_activations import TORCH
+from networks.activations import ACTIVATIONS
 
 
 class FeedbackLinear(torch.autograd.Function):
@@ -127,7 +127,7 @@ class Network(torch.nn.Module):
 def _activation(indices: npt.NDArray[np.int8]) -> Callable[[Tensor], Tensor]:
     """The function (B, T) -> (B, T) that applies the t-th of T activations to column t."""
     kinds, kind = np.unique(indices, return_inverse=True)
-    functions = [TORCH[ACTIVATION_NAMES[k]] for k in kinds]
+    functions = [ACTIVATIONS[ACTIVATION_NAMES[k]].torch for k in kinds]
     if len(functions) == 1:
         return functions[0]
     groups = [np.flatnonzero(kind == k) for k in range(len(kinds))]

@@ -2,21 +2,21 @@
 
 Lanes lie side by side: the value of one neuron for several inputs (examples of a batch, or episodes under way) is one
 row, and every loop over a row is compiled to vector instructions. The activation functions are therefore polynomials
-without branches and not calls of the mathematical library. They use nothing but additions, multiplications, divisions
-and fused multiply-adds, each of which IEEE 754 rounds in one way only. So a lane's result depends neither on its
-neighbours nor on how lanes are grouped, and is the same on every processor.
+without branches (`networks/functions.py`) and not calls of the mathematical library. So a lane's result depends neither
+on its neighbours nor on how lanes are grouped, and is the same on every processor.
 """
 
-import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
+from numba.extending import overload
 
-from evolution.genome import ACTIVATION_NAMES, Genome
-from networks.jit import inlined, kernel, operation
+from evolution.genome import Genome
+from networks.activations import registered
+from networks.functions import sine_cosine as sine_cosine
+from networks.jit import kernel
 
 Array = npt.NDArray[np.float64]
 
@@ -197,9 +197,9 @@ def evaluate(values, num_weights, num_inputs, activations, connection_start, sou
             if stop > start + 1:
                 b = first_input + sources[start + 1]
             if stop > start + 2:
-                _set_sum(values, a, b, lanes)
+                set_sum(values, a, b, lanes)
                 for c in range(start + 2, stop - 1):
-                    _add(values, first_input + sources[c], lanes)
+                    add_to_sum(values, first_input + sources[c], lanes)
                 a, b = SUM, first_input + sources[stop - 1]
         activate(activations[n], values, weight, a, b, first_input + num_inputs + n - first, lanes)
 
@@ -208,13 +208,13 @@ def evaluate(values, num_weights, num_inputs, activations, connection_start, sou
 
 
 @kernel
-def _set_sum(values, a, b, lanes):
+def set_sum(values, a, b, lanes):
     for i in range(lanes & -WIDTH):
         values[SUM, i] = values[a, i] + values[b, i]
 
 
 @kernel
-def _add(values, a, lanes):
+def add_to_sum(values, a, lanes):
     for i in range(lanes & -WIDTH):
         values[SUM, i] += values[a, i]
 
@@ -225,208 +225,42 @@ def _add_product(values, a, b, lanes):
         values[SUM, i] += values[a, i] * values[b, i]
 
 
-LINEAR, STEP, SINE, COSINE, GAUSSIAN, TANH, SIGMOID, INVERSE, ABS, RELU = range(len(ACTIVATION_NAMES))
+# ---- activations --------------------------------------------------------------------------------------------------
 
 
-@inlined
 def activate(activation, values, weight, a, b, out, lanes):
-    """Row `out` becomes f(weight * (a + b)), all of them rows."""
-    if activation == LINEAR:
+    """Row `out` becomes f(weight * (a + b)), all of them rows; for kernels only."""
+    raise NotImplementedError
+
+
+@overload(activate, inline="always")
+def _activate(activation, values, weight, a, b, out, lanes):
+    """`activate` with a branch for each activation that there is when the first kernel compiles: numba has no loop
+    over functions, and a call through a pointer would end the vectors."""
+    functions: dict[str, Any] = {"WIDTH": WIDTH}
+    source = "def activate(activation, values, weight, a, b, out, lanes):\n"
+    for code, known in enumerate(registered()):
+        branch = BRANCH if known.limit is None else LIMITED_BRANCH
+        source += branch.format(word="elif" if code else "if", k=code)
+        functions |= {f"f{code}": known.kernel, f"beyond{code}": known.beyond, f"LIMIT{code}": known.limit}
+    exec(source, functions)
+    return functions["activate"]
+
+
+BRANCH = """
+    {word} activation == {k}:
         for i in range(lanes & -WIDTH):
-            values[out, i] = values[weight, i] * (values[a, i] + values[b, i])
-    elif activation == STEP:
-        for i in range(lanes & -WIDTH):
-            values[out, i] = _step(values[weight, i] * (values[a, i] + values[b, i]))
-    elif activation == SINE:
+            values[out, i] = f{k}(values[weight, i] * (values[a, i] + values[b, i]))
+"""
+LIMITED_BRANCH = """
+    {word} activation == {k}:
         far = 0
         for i in range(lanes & -WIDTH):
             x = values[weight, i] * (values[a, i] + values[b, i])
-            far += abs(x) > FAR
-            values[out, i] = _sine(x)
+            far += abs(x) > LIMIT{k}
+            values[out, i] = f{k}(x)
         if far:
             for i in range(lanes):
                 x = values[weight, i] * (values[a, i] + values[b, i])
-                values[out, i] = math.sin(math.pi * x) if abs(x) > FAR else values[out, i]
-    elif activation == COSINE:
-        far = 0
-        for i in range(lanes & -WIDTH):
-            x = values[weight, i] * (values[a, i] + values[b, i])
-            far += abs(x) > FAR
-            values[out, i] = _cosine(x)
-        if far:
-            for i in range(lanes):
-                x = values[weight, i] * (values[a, i] + values[b, i])
-                values[out, i] = math.cos(math.pi * x) if abs(x) > FAR else values[out, i]
-    elif activation == GAUSSIAN:
-        for i in range(lanes & -WIDTH):
-            values[out, i] = _gaussian(values[weight, i] * (values[a, i] + values[b, i]))
-    elif activation == TANH:
-        for i in range(lanes & -WIDTH):
-            values[out, i] = _tanh(values[weight, i] * (values[a, i] + values[b, i]))
-    elif activation == SIGMOID:
-        for i in range(lanes & -WIDTH):
-            values[out, i] = _sigmoid(values[weight, i] * (values[a, i] + values[b, i]))
-    elif activation == INVERSE:
-        for i in range(lanes & -WIDTH):
-            values[out, i] = _inverse(values[weight, i] * (values[a, i] + values[b, i]))
-    elif activation == ABS:
-        for i in range(lanes & -WIDTH):
-            values[out, i] = _abs(values[weight, i] * (values[a, i] + values[b, i]))
-    elif activation == RELU:
-        for i in range(lanes & -WIDTH):
-            values[out, i] = _relu(values[weight, i] * (values[a, i] + values[b, i]))
-
-
-# ---- functions of one number, without branches ------------------------------------------------------------------
-
-
-@operation
-def _fma(context, a, b, c):
-    """a * b + c, rounded once."""
-    signature = types.float64(types.float64, types.float64, types.float64)
-    return signature, lambda context, builder, signature, arguments: builder.fma(*arguments)
-
-
-@operation
-def _bits(context, x):
-    """The 64 bits of a float64 as an integer."""
-    return types.int64(types.float64), _bitcast
-
-
-@operation
-def _from_bits(context, x):
-    """The float64 that has these 64 bits."""
-    return types.float64(types.int64), _bitcast
-
-
-def _bitcast(context, builder, signature, arguments):
-    return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
-
-
-# Adding it rounds to an integer, which then stands in the lowest bits.
-ROUND = 1.5 * 2.0**52
-
-# pi/2 and log 2 as sums of two numbers, together good for 107 bits.
-HALF_PI, HALF_PI_REST = math.pi / 2, 6.123233995736766e-17
-LOG_2, LOG_2_REST = 0.6931471805599453, 2.3190468138462996e-17
-FAR = 1e12  # half turns; beyond, sine and cosine are left to the library
-
-# Near-minimax polynomials (Chebyshev interpolation with 60 digits), lowest power first: (sin r - r) / r^3 and
-# (cos r - 1 + r^2/2) / r^4 in r^2 for |r| <= pi/4, (exp r - 1 - r) / r^2 in r for |r| <= log(2)/2.
-SINE_COEFFICIENTS = (
-    -0.16666666666666666, 0.008333333333330946, -0.0001984126983675497,
-    2.755731610068303e-06, -2.5051131455427946e-08, 1.591810123027412e-10,
-)  # fmt: skip
-COSINE_COEFFICIENTS = (
-    0.041666666666666664, -0.0013888888888887395, 2.4801587298763433e-05,
-    -2.7557317270560326e-07, 2.0876146024689747e-09, -1.1382614868556325e-11,
-)  # fmt: skip
-EXP_COEFFICIENTS = (
-    0.5000000000000001, 0.16666666666666669, 0.04166666666662413, 0.008333333333330062, 0.0013888888917213717,
-    0.00019841269863053618, 2.4801521295954376e-05, 2.7557268459997064e-06, 2.7620088445409746e-07,
-    2.510038549551032e-08,
-)  # fmt: skip
-
-
-@kernel
-def _polynomial(x, coefficients):
-    """Horner's scheme for the even and the odd powers apart, which halves the chain of operations; unrolled."""
-    square = x * x
-    even, odd = coefficients[-2], coefficients[-1]
-    for i in range(len(coefficients) - 4, -1, -2):
-        even, odd = _fma(even, square, coefficients[i]), _fma(odd, square, coefficients[i + 1])
-    return _fma(odd, x, even)
-
-
-@kernel
-def sine_cosine(x):
-    """Sine and cosine within 1.5 units in the last place, for |x| <= pi FAR; exact at 0, NaN for NaN.
-
-    Quadrant n and the rest r of x = n pi/2 + r, |r| <= pi/4 (Cody and Waite 1980); then both polynomials, exchanged and
-    negated as the quadrant asks.
-    """
-    shifted = _fma(x, 2 / math.pi, ROUND)
-    n, quadrant = shifted - ROUND, _bits(shifted)
-    r = _fma(-n, HALF_PI_REST, _fma(-n, HALF_PI, x))
-    square = r * r
-    sine = _fma(_polynomial(square, SINE_COEFFICIENTS), square * r, r)
-    cosine = _fma(_polynomial(square, COSINE_COEFFICIENTS), square * square, _fma(-0.5, square, 1.0))
-    odd = (quadrant & 1) != 0
-    sine, cosine = (cosine if odd else sine), (sine if odd else cosine)
-    return (
-        _from_bits(_bits(sine) ^ ((quadrant & 2) << 62)),
-        _from_bits(_bits(cosine) ^ (((quadrant + 1) & 2) << 62)),
-    )
-
-
-@kernel
-def _step(x):
-    return 1.0 if x > 0 else 0.0
-
-
-@kernel
-def _inverse(x):
-    return -x
-
-
-@kernel
-def _abs(x):
-    return abs(x)
-
-
-@kernel
-def _relu(x):
-    return 0.0 if x < 0 else x  # NaN stays
-
-
-@kernel
-def _sine(x):
-    return sine_cosine(math.pi * x)[0]
-
-
-@kernel
-def _cosine(x):
-    return sine_cosine(math.pi * x)[1]
-
-
-@kernel
-def _gaussian(x):
-    return _exp(-x * x / 2)
-
-
-@kernel
-def _sigmoid(x):
-    return (_tanh(x / 2) + 1) / 2
-
-
-@kernel
-def _reduced_exp(x):
-    """(p, t) with exp x = (1 + p) 2^k, where k stands in the lowest bits of t."""
-    t = _fma(x, 1 / LOG_2, ROUND)
-    k = t - ROUND
-    r = _fma(-k, LOG_2_REST, _fma(-k, LOG_2, x))
-    return _fma(_polynomial(r, EXP_COEFFICIENTS), r * r, r), t
-
-
-@kernel
-def _power_of_two(t, offset):
-    """2^(k + offset), where k stands in the lowest bits of t."""
-    return _from_bits((_bits(t) << 52) + ((1023 + offset) << 52))
-
-
-@kernel
-def _exp(x):
-    """exp x for x <= 0, within one unit in the last place; 0 below -745.2, where float64 ends."""
-    p, t = _reduced_exp(-800.0 if x < -800.0 else x)
-    power = _power_of_two(t, 512)  # in two steps, because 2^k alone may be too small for a float64
-    return _fma(p, power, power) * 2.0**-512
-
-
-@kernel
-def _tanh(x):
-    """tanh x = e / (e + 2) with e = exp(2x) - 1, within 2.5 units in the last place."""
-    double = 2 * abs(x)
-    p, t = _reduced_exp(44.0 if double > 44.0 else double)
-    power = _power_of_two(t, 0)
-    e = _fma(p, power, power - 1)
-    return math.copysign(e / (e + 2), x)
+                values[out, i] = beyond{k}(x) if abs(x) > LIMIT{k} else values[out, i]
+"""

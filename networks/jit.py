@@ -20,6 +20,7 @@ import os
 import pickle
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,16 +61,20 @@ def _kept(dispatcher: Any) -> Any:
     return dispatcher
 
 
-def made_of(file: Path | str) -> None:
-    """All kernels that are compiled from now on are made of this file too.
+def made_of(what: str, file: Path | str) -> None:
+    """All kernels that are compiled from now on are made of this too, which is written in that file.
 
     For code that gets into a kernel in another way than by an import in the kernel's file or by an argument's type.
     """
-    _ADDED.add(Path(file).resolve())
-    sources(Path(file).resolve())
+    path = Path(file).resolve()
+    if path.is_file():
+        _ADDED[what] = path
+        sources(path)
+    else:  # a notebook's cell: nobody knows whether it is still the same
+        _ADDED[f"{what} {uuid.uuid4()}"] = ROOT
 
 
-_ADDED: set[Path] = set()
+_ADDED: dict[str, Path] = {}
 
 
 class KernelCache(_Cache):
@@ -128,7 +133,7 @@ class KernelCache(_Cache):
         return f"{self._file.stem}.{name}-{function.__code__.co_firstlineno}.{digest.hexdigest()[:16]}"
 
     def _stamp(self, signature: Any) -> str:
-        return stamp([self._file, *_files_of_types(signature), *_ADDED])
+        return stamp([self._file, *_files_of_types(signature), *_ADDED.values()], "\n".join(_ADDED))
 
     def enable(self) -> None:
         """Nothing: it is always on."""
@@ -187,10 +192,11 @@ def _warn_once(reasons: Sequence[str]) -> None:
 # ---- what code is made of -----------------------------------------------------------------------------------------
 
 
-def stamp(files: Iterable[Path]) -> str:
-    """One name for the contents of these files and of all files of the program that they import."""
+def stamp(files: Iterable[Path], more: str = "") -> str:
+    """One name for the contents of these files and of all files of the program that they import, and for a text."""
     found = sorted(set().union(*(sources(file) for file in files)))
-    return hashlib.sha256(b"".join(bytes(_relative(file)) + _digest(file) for file in found)).hexdigest()[:16]
+    contents = (bytes(_relative(file)) + _digest(file) for file in found)
+    return hashlib.sha256(b"".join(contents) + more.encode()).hexdigest()[:16]
 
 
 def _relative(file: Path) -> Path:

@@ -20,17 +20,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
 
 from evolution.genome import ACTIVATION_NAMES, Genome
-from networks.compiled import SUM, WEIGHT, ZERO, activate, flatten
-from networks.jit import inlined, kernel, operation
+from networks.compiled import SUM, WEIGHT, ZERO, activate, add_to_sum, flatten, set_sum
+from networks.functions import exp_32, log_32
+from networks.jit import inlined, kernel
 
-LANES = 64  # examples of a block, side by side; results depend on it
+BLOCK = 64  # examples side by side; results depend on it
 CHUNK = 64  # blocks that are read at once, which bounds the memory for large batches; results do not depend on it
 
 Indices = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
+Array = npt.NDArray[np.float64]
 SmallIndices = npt.NDArray[np.int32]
 
 
@@ -69,6 +69,7 @@ def share(genomes: Sequence[Genome]) -> SharedGraph:
     """
     flat = flatten(genomes)
     start, members, node_hash, neuron_of, outputs = _share(
+        len(ACTIVATION_NAMES),
         flat.num_inputs,
         flat.num_outputs,
         flat.neuron_start,
@@ -106,7 +107,7 @@ def share(genomes: Sequence[Genome]) -> SharedGraph:
     )
 
 
-def forward(genomes: Sequence[Genome], inputs: npt.ArrayLike, weights: npt.ArrayLike) -> FloatArray:
+def forward(genomes: Sequence[Genome], inputs: npt.ArrayLike, weights: npt.ArrayLike) -> Array:
     """Outputs (N, W, B, O) for inputs (B, I) and W shared weights (W,).
 
     The same as `networks.reference.forward` within rounding. Raises ValueError for arrays of another shape, and
@@ -116,9 +117,9 @@ def forward(genomes: Sequence[Genome], inputs: npt.ArrayLike, weights: npt.Array
     inputs, weights = _checked(graph, inputs, weights)
     num_networks, num_outputs = graph.outputs.shape
     outputs = np.empty((num_networks, len(weights), len(inputs), num_outputs))
-    for start in range(0, len(inputs), CHUNK * LANES):
-        chunk = _lanes(graph, inputs[start : start + CHUNK * LANES])
-        _outputs(graph, chunk, weights, outputs[:, :, start : start + CHUNK * LANES])
+    for start in range(0, len(inputs), CHUNK * BLOCK):
+        chunk = _lanes(graph, inputs[start : start + CHUNK * BLOCK])
+        _outputs(graph, chunk, weights, outputs[:, :, start : start + CHUNK * BLOCK])
     return outputs
 
 
@@ -128,7 +129,7 @@ def losses(
     labels: npt.ArrayLike,
     weights: npt.ArrayLike,
     num_threads: int = 1,
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Array, Array]:
     """Mean cross-entropy of the outputs as logits (N, W), and accuracy (N, W), for W shared weights.
 
     `inputs` (B, I) with B > 0, `labels` (B,) integers in 0..O-1. Outputs are held for one block of examples only. Where
@@ -149,10 +150,10 @@ def losses(
     sets, set_of = np.unique(outputs.reshape(graph.outputs.shape).astype(np.uint32), axis=0, return_inverse=True)
     totals = np.zeros((2, len(sets), len(weights)))
     with ThreadPoolExecutor(num_threads) as threads:
-        for start in range(0, len(inputs), CHUNK * LANES):
-            chunk = _lanes(graph, inputs[start : start + CHUNK * LANES])
-            chunk_labels = labels[start : start + CHUNK * LANES].astype(np.uint32)
-            num_blocks = chunk.shape[1] // LANES
+        for start in range(0, len(inputs), CHUNK * BLOCK):
+            chunk = _lanes(graph, inputs[start : start + CHUNK * BLOCK])
+            chunk_labels = labels[start : start + CHUNK * BLOCK].astype(np.uint32)
+            num_blocks = chunk.shape[1] // BLOCK
             sums = np.empty((num_blocks, *totals.shape))
             ends = [num_blocks * i // num_threads for i in range(num_threads + 1)]
             parts = [
@@ -168,7 +169,7 @@ def losses(
     return loss, accuracy
 
 
-def _checked(graph: SharedGraph, inputs: npt.ArrayLike, weights: npt.ArrayLike) -> tuple[npt.NDArray[Any], FloatArray]:
+def _checked(graph: SharedGraph, inputs: npt.ArrayLike, weights: npt.ArrayLike) -> tuple[npt.NDArray[Any], Array]:
     inputs, weights = np.asarray(inputs), np.asarray(weights, np.float64)
     num_observed = graph.num_inputs - graph.use_bias
     if inputs.ndim != 2 or inputs.shape[1] != num_observed:
@@ -178,9 +179,9 @@ def _checked(graph: SharedGraph, inputs: npt.ArrayLike, weights: npt.ArrayLike) 
     return inputs, weights
 
 
-def _lanes(graph: SharedGraph, inputs: npt.NDArray[Any]) -> FloatArray:
-    """Inputs (B, observed) as rows of examples, filled up to whole blocks: (I, blocks * LANES); the bias is 1."""
-    lanes = np.ones((graph.num_inputs, -(-len(inputs) // LANES) * LANES))
+def _lanes(graph: SharedGraph, inputs: npt.NDArray[Any]) -> Array:
+    """Inputs (B, observed) as rows of examples, filled up to whole blocks: (I, blocks * BLOCK); the bias is 1."""
+    lanes = np.ones((graph.num_inputs, -(-len(inputs) // BLOCK) * BLOCK))
     lanes[: inputs.shape[1], : len(inputs)] = inputs.T
     return lanes
 
@@ -265,15 +266,15 @@ def _is_bag(bags, b, bag, length, seen):
 
 
 @kernel
-def _share(num_inputs, num_outputs, neuron_start, activations, connection_start, sources):
-    """Distinct sums of inputs and neurons, the neuron for each sum and activation (S, 10) or -1, and outputs (N, O).
+def _share(num_activations, num_inputs, num_outputs, neuron_start, activations, connection_start, sources):
+    """Distinct sums of inputs and neurons, the neuron for each sum and activation (S, A) or -1, and outputs (N, O).
 
     Nodes are first the inputs, then the neurons as they are found. A node's hash depends on nothing but what it
     computes, and only finds slots and orders sources: whether two sums are the same is decided by comparing.
     """
     capacity = len(activations)
     sums = _new_bags(capacity, len(sources))
-    neuron_of = np.full((capacity, len(ACTIVATION_NAMES)), -1, np.int32)
+    neuron_of = np.full((capacity, num_activations), -1, np.int32)
     node_hash = np.empty(num_inputs + capacity, np.uint64)
     for i in range(num_inputs):
         node_hash[i] = _mixed(np.uint64(i + 1) * GOLDEN)
@@ -332,9 +333,9 @@ def _first_neuron(graph):
 
 @kernel
 def _new_values(graph):
-    """Working memory (rows, LANES) for a block."""
-    values = np.empty((_first_neuron(graph) + len(graph.activations), LANES))
-    for i in range(LANES):
+    """Working memory (rows, BLOCK) for a block."""
+    values = np.empty((_first_neuron(graph) + len(graph.activations), BLOCK))
+    for i in range(BLOCK):
         values[ZERO, i] = 0.0
     return values
 
@@ -344,18 +345,18 @@ def _add_inputs(graph, inputs, first, values):
     """The sums of the input sets for the examples from column `first` on."""
     for s in range(len(graph.input_start) - 1):
         row = FIRST_SET + s
-        for i in range(LANES):
+        for i in range(BLOCK):
             values[row, i] = 0.0
         for c in range(graph.input_start[s], graph.input_start[s + 1]):
             source = graph.inputs[c]
-            for i in range(LANES):
+            for i in range(BLOCK):
                 values[row, i] += inputs[source, first + i]
 
 
 @kernel
 def _evaluate(graph, weight, values):
     """The values of all neurons with one shared weight."""
-    for i in range(LANES):
+    for i in range(BLOCK):
         values[WEIGHT, i] = weight
     first_neuron = _first_neuron(graph)
     for s in range(len(graph.input_set)):
@@ -364,29 +365,17 @@ def _evaluate(graph, weight, values):
         if c <= last:
             b = first_neuron + graph.sources[last]
         if c < last:
-            _start(values, a, first_neuron + graph.sources[c])
+            set_sum(values, a, first_neuron + graph.sources[c], BLOCK)
             a = SUM
             c += 1
         while c + 4 <= last:
             _add_four(values, graph.sources, first_neuron, c)
             c += 4
         while c < last:
-            _add(values, first_neuron + graph.sources[c])
+            add_to_sum(values, first_neuron + graph.sources[c], BLOCK)
             c += 1
         for neuron in range(graph.neuron_start[s], graph.neuron_start[s + 1]):
-            activate(graph.activations[neuron], values, WEIGHT, a, b, first_neuron + neuron, LANES)
-
-
-@inlined
-def _start(values, a, b):
-    for i in range(LANES):
-        values[SUM, i] = values[a, i] + values[b, i]
-
-
-@inlined
-def _add(values, a):
-    for i in range(LANES):
-        values[SUM, i] += values[a, i]
+            activate(graph.activations[neuron], values, WEIGHT, a, b, first_neuron + neuron, BLOCK)
 
 
 @inlined
@@ -394,7 +383,7 @@ def _add_four(values, sources, first_neuron, c):
     """One after the other too, but the sum is read and written once."""
     p, q = first_neuron + sources[c], first_neuron + sources[c + 1]
     r, s = first_neuron + sources[c + 2], first_neuron + sources[c + 3]
-    for i in range(LANES):
+    for i in range(BLOCK):
         values[SUM, i] = values[SUM, i] + values[p, i] + values[q, i] + values[r, i] + values[s, i]
 
 
@@ -403,8 +392,8 @@ def _outputs(graph, inputs, weights, outputs):
     """Fill outputs (N, W, B, O)."""
     num_examples = outputs.shape[2]
     values, first_neuron = _new_values(graph), _first_neuron(graph)
-    for first in range(0, num_examples, LANES):
-        last = min(first + LANES, num_examples)
+    for first in range(0, num_examples, BLOCK):
+        last = min(first + BLOCK, num_examples)
         _add_inputs(graph, inputs, first, values)
         for w in range(len(weights)):
             _evaluate(graph, weights[w], values)
@@ -418,7 +407,7 @@ def _outputs(graph, inputs, weights, outputs):
 # ---- cross-entropy, in 32 bits ------------------------------------------------------------------------------------
 
 # In a kernel 32-bit numbers stay 32-bit only among themselves.
-NONE, ONE, TWO, INFINITY, NAN = (np.float32(x) for x in (0, 1, 2, np.inf, np.nan))
+NONE, INFINITY, NAN = (np.float32(x) for x in (0, np.inf, np.nan))
 MAX_LOGIT = np.float32(80)  # up to here, with either sign, exp is a 32-bit number that has not lost a bit
 
 
@@ -429,11 +418,11 @@ def _losses(graph, neurons, sets, inputs, labels, weights, first_block, last_blo
     `sets` (K, O) are indices into `neurons` (U,), the distinct output neurons.
     """
     values, first_neuron = _new_values(graph), _first_neuron(graph)
-    logits, exps = np.empty((len(neurons), LANES), np.float32), np.empty((len(neurons), LANES), np.float32)
-    label = np.zeros(LANES, np.uint32)
+    logits, exps = np.empty((len(neurons), BLOCK), np.float32), np.empty((len(neurons), BLOCK), np.float32)
+    label = np.zeros(BLOCK, np.uint32)
     for block in range(first_block, last_block):
-        first = block * LANES
-        count = min(LANES, len(labels) - first)
+        first = block * BLOCK
+        count = min(BLOCK, len(labels) - first)
         for i in range(count):
             label[i] = labels[first + i]
         _add_inputs(graph, inputs, first, values)
@@ -447,9 +436,9 @@ def _losses(graph, neurons, sets, inputs, labels, weights, first_block, last_blo
 @inlined
 def _set_logits(values, row, logits, exps, u):
     """Row u of logits and exps; exp is NaN where the logit is too large for `_cross_entropy` to use it."""
-    for i in range(LANES):
+    for i in range(BLOCK):
         x = np.float32(values[row, i])
-        exp = _exp(x)
+        exp = exp_32(x)
         logits[u, i] = x
         exps[u, i] = exp if abs(x) <= MAX_LOGIT else NAN
 
@@ -462,8 +451,8 @@ def _cross_entropy(logits, exps, sets, label, count, losses, hits):
     Where one of the network's own logits is too large for that, `_add_stable_losses` steps in.
     """
     num_outputs = sets.shape[1]
-    running = np.empty((num_outputs, 3, LANES), np.float32)
-    at_label, example = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    running = np.empty((num_outputs, 3, BLOCK), np.float32)
+    at_label, example = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     label_32 = label.astype(np.float32)
     for k in range(len(sets)):
         same = 0
@@ -472,11 +461,11 @@ def _cross_entropy(logits, exps, sets, label, count, losses, hits):
                 same += 1
         for o in range(same, num_outputs):
             _add_output(logits, exps, sets[k, o], o, running)
-        for i in range(LANES):
+        for i in range(BLOCK):
             at_label[i] = exps[sets[k, label[i]], i]
-        for i in range(LANES):
+        for i in range(BLOCK):
             ratio = running[-1, TOTAL, i] / at_label[i]
-            loss = _log(ratio)
+            loss = log_32(ratio)
             example[i] = loss if ratio < INFINITY else NAN
         losses[k] = _sum(example, count)
         if not losses[k] < np.inf:
@@ -495,13 +484,13 @@ TOTAL, LARGEST, WHICH = range(3)  # what runs over a network's outputs: the sum 
 def _add_output(logits, exps, u, o, running):
     """Row o of `running`, which is over outputs 0..o, from the row before and output o, which is row u."""
     if o == 0:
-        for i in range(LANES):
+        for i in range(BLOCK):
             running[0, TOTAL, i] = exps[u, i]
             running[0, LARGEST, i] = logits[u, i]
             running[0, WHICH, i] = NONE
     else:
         index = np.float32(o)
-        for i in range(LANES):
+        for i in range(BLOCK):
             x, before = logits[u, i], running[o - 1, LARGEST, i]
             larger = (not x <= before) & (before == before)  # the first NaN is the largest, as in numpy.argmax
             running[o, TOTAL, i] = running[o - 1, TOTAL, i] + exps[u, i]
@@ -512,68 +501,25 @@ def _add_output(logits, exps, u, o, running):
 @kernel
 def _add_stable_losses(logits, outputs, label, largest, example):
     """The loss log(sum exp(x - max)) + max - x_label of those examples that have none yet."""
-    total = np.zeros(LANES, np.float32)
+    total = np.zeros(BLOCK, np.float32)
     for u in outputs:
-        for i in range(LANES):
+        for i in range(BLOCK):
             below = logits[u, i] - largest[i]
-            total[i] += _exp(-MAX_LOGIT if below < -MAX_LOGIT else below)  # NaN stays
-    for i in range(LANES):
+            total[i] += exp_32(-MAX_LOGIT if below < -MAX_LOGIT else below)  # NaN stays
+    for i in range(BLOCK):
         if np.isnan(example[i]):
-            example[i] = _log(total[i]) + (largest[i] - logits[outputs[label[i]], i])
+            example[i] = log_32(total[i]) + (largest[i] - logits[outputs[label[i]], i])
 
 
 @kernel
 def _sum(example, count):
     """The 64-bit sum of the first `count` numbers, halves added to halves."""
-    row = np.zeros(LANES)
+    row = np.zeros(BLOCK)
     for i in range(count):
         row[i] = example[i]
-    half = LANES // 2
+    half = BLOCK // 2
     while half >= 4:
         for i in range(half):
             row[i] += row[half + i]
         half //= 2
     return (row[0] + row[1]) + (row[2] + row[3])
-
-
-@operation
-def _fma(context, a, b, c):
-    """a * b + c, rounded once."""
-    signature = types.float32(types.float32, types.float32, types.float32)
-    return signature, lambda context, builder, signature, arguments: builder.fma(*arguments)
-
-
-ROUND = np.float32(1.5 * 2.0**23)  # adding it rounds to an integer, which then stands in the lowest bits
-EXPONENT, EXPONENT_OF_1 = np.int32(23), np.int32(127 << 23)  # where the exponent's bits begin, and those of 1
-BITS_OF_SQRT_HALF = np.int32(0x3F3504F3)
-LOG_2, LOG_2_REST, INVERSE_LOG_2 = (np.float32(x) for x in (0.6931472, -1.9046542e-09, 1.442695))
-
-# Minimax polynomials (Remez, with 40 digits), lowest power first: (exp r - 1 - r) / r^2 in r for |r| <= log(2)/2,
-# and (log m - 2s) / s^3 in s^2, where s = (m - 1) / (m + 1), for 1/sqrt(2) <= m <= sqrt(2).
-EXP_0, EXP_1, EXP_2, EXP_3, EXP_4 = (
-    np.float32(c) for c in (0.5, 0.16666543, 0.04166628, 0.008366584, 0.001394645)
-)  # fmt: skip
-LOG_A, LOG_B, LOG_C = (np.float32(c) for c in (0.66666776, 0.39977497, 0.29873073))
-
-
-@kernel
-def _exp(x):
-    """exp x for |x| <= 87, within 1.1 units in the last place."""
-    t = _fma(x, INVERSE_LOG_2, ROUND)
-    k = t - ROUND
-    r = _fma(-k, LOG_2_REST, _fma(-k, LOG_2, x))
-    p = _fma(_fma(_fma(_fma(EXP_4, r, EXP_3), r, EXP_2), r, EXP_1), r, EXP_0)
-    power = np.int32((np.float32(t).view(np.int32) << EXPONENT) + EXPONENT_OF_1).view(np.float32)
-    return _fma(_fma(p, r * r, r), power, power)
-
-
-@kernel
-def _log(x):
-    """log x of a finite x >= 1, within 2 units in the last place."""
-    bits = np.float32(x).view(np.int32)
-    k = (bits - BITS_OF_SQRT_HALF) >> EXPONENT
-    m = np.int32(bits - (k << EXPONENT)).view(np.float32)
-    s = (m - ONE) / (m + ONE)
-    square = s * s
-    p = _fma(_fma(LOG_C, square, LOG_B), square, LOG_A)
-    return _fma(np.float32(k), LOG_2, _fma(p, square * s, TWO * s))

@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 
 from evolution.genome import ACTIVATION_NAMES, Genome
-from networks.activations import NUMPY
+from networks.activations import ACTIVATIONS
 
-SHARED_WEIGHTS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)  # that a weight agnostic network is evaluated at (SPEC 4)
+SHARED_WEIGHTS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)  # that a weight agnostic network is evaluated at (Gaier and Ha 2019)
 
 Array = npt.NDArray[np.float64]
 
@@ -35,6 +35,6 @@ def neuron_values(genome: Genome, inputs: npt.ArrayLike, weight: float | npt.NDA
     for neuron in np.argsort(genome.layers, kind="stable")[genome.num_inputs :]:
         incoming = genome.connections[:, 1] == neuron
         sources = genome.connections[incoming, 0]
-        activation = NUMPY[ACTIVATION_NAMES[genome.activations[neuron]]]
+        activation = ACTIVATIONS[ACTIVATION_NAMES[genome.activations[neuron]]].numpy
         values[:, neuron] = activation(values[:, sources] @ weights[incoming])
     return values

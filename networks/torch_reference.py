@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from evolution.genome import ACTIVATION_NAMES, Genome
-from networks.torch_activations import TORCH
+from networks.activations import ACTIVATIONS
 
 
 def forward(genome: Genome, inputs: Tensor, weight: float) -> Tensor:
@@ -18,5 +18,5 @@ def forward(genome: Genome, inputs: Tensor, weight: float) -> Tensor:
     for neuron in np.argsort(genome.layers, kind="stable")[genome.num_inputs :].tolist():
         sources = genome.connections[genome.connections[:, 1] == neuron, 0]
         total = values[torch.from_numpy(sources).to(inputs.device).long()].sum(dim=0)
-        values[neuron] = TORCH[ACTIVATION_NAMES[genome.activations[neuron]]](weight * total)
+        values[neuron] = ACTIVATIONS[ACTIVATION_NAMES[genome.activations[neuron]]].torch(weight * total)
     return values[genome.num_inputs : genome.num_inputs + genome.num_outputs].T

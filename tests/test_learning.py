@@ -25,9 +25,8 @@ from learning.training import (
     draw_order,
     train,
 )
-from networks.activations import NUMPY
+from networks.activations import ACTIVATIONS
 from networks.reference import neuron_values, with_bias
-from networks.torch_activations import TORCH
 
 RULES = list(LEARNING_RULES)
 RELU = ACTIVATION_NAMES.index("relu")
@@ -116,7 +115,8 @@ def test_forward_is_the_reference(genome):
 @pytest.mark.parametrize("name", ACTIVATION_NAMES)
 def test_torch_and_numpy_activations_are_the_same_functions(name):
     x = np.concatenate([[-100.0, -1.0, 0.0, 1.0, 100.0], np.random.default_rng(0).normal(size=100)])
-    np.testing.assert_allclose(TORCH[name](torch.tensor(x)).numpy(), NUMPY[name](x), rtol=1e-12, atol=1e-12)
+    activation = ACTIVATIONS[name]
+    np.testing.assert_allclose(activation.torch(torch.tensor(x)).numpy(), activation.numpy(x), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ACTIVATION_NAMES)

@@ -14,8 +14,8 @@ from test_compiled import rounding_bound
 
 from evolution.genome import ACTIVATION_NAMES, LINEAR, Genome
 from evolution.mutation import add_connection, change_activation, mutate
-from networks import population, reference
-from networks.population import LANES, forward, losses, share
+from networks import functions, population, reference
+from networks.population import BLOCK, forward, losses, share
 
 WEIGHTS = np.array([-2.0, -1.0, -0.5, 0.5, 1.0, 2.0])
 
@@ -279,7 +279,7 @@ def test_an_output_that_is_not_finite_spoils_its_network_alone(row: list[float],
 
 
 @settings(max_examples=60, deadline=None)
-@given(populations(), st.integers(0, 2**32 - 1), st.integers(1, 3 * LANES))
+@given(populations(), st.integers(0, 2**32 - 1), st.integers(1, 3 * BLOCK))
 def test_company_order_numbering_and_threads_change_no_bit(genomes: list[Genome], seed: int, batch: int) -> None:
     rng = np.random.default_rng(seed)
     inputs = rng.standard_normal((batch, genomes[0].num_observed)) * rng.choice([1.0, 50.0])
@@ -305,7 +305,7 @@ def test_company_order_numbering_and_threads_change_no_bit(genomes: list[Genome]
 
 def test_reading_the_batch_in_pieces_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     genomes = [evolved(seed, 16, 10, 0.3, 40) for seed in range(4)]
-    inputs, labels = sixteenths(genomes, 5 * LANES + 7), np.arange(5 * LANES + 7) % 10
+    inputs, labels = sixteenths(genomes, 5 * BLOCK + 7), np.arange(5 * BLOCK + 7) % 10
     whole = losses(genomes, inputs, labels, WEIGHTS)[0], forward(genomes, inputs, WEIGHTS)
     for blocks in (1, 2, 5):
         monkeypatch.setattr(population, "CHUNK", blocks)
@@ -332,10 +332,10 @@ def units_in_the_last_place(found: np.ndarray, exact: np.ndarray) -> float:
 
 def test_exp_and_log_are_good_to_the_last_place() -> None:
     x = np.linspace(-87, 87, 100_001).astype(np.float32)
-    found = np.array([population._exp(value) for value in x], np.float64)
+    found = np.array([functions.exp_32(value) for value in x], np.float64)
     assert units_in_the_last_place(found, np.exp(x.astype(np.float64))) < 1.1
     y = np.concatenate([np.linspace(1, 2.9, 50_001), np.logspace(0, 38, 50_001)]).astype(np.float32)
-    found = np.array([population._log(value) for value in y], np.float64)
+    found = np.array([functions.log_32(value) for value in y], np.float64)
     exact = np.log(y.astype(np.float64))
     assert found[0] == 0
     assert units_in_the_last_place(found[exact > 0], exact[exact > 0]) < 2
