@@ -15,7 +15,6 @@ from numba.extending import overload
 
 from evolution.genome import Genome
 from networks.activations import registered
-from networks.functions import sine_cosine as sine_cosine
 from networks.jit import kernel
 
 Array = npt.NDArray[np.float64]

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from envs.compiled.seam import REWARD, TERMINATED, Compiled, rows
-from networks.compiled import WIDTH, sine_cosine
+from networks.compiled import WIDTH
+from networks.functions import sine_cosine
 from networks.jit import kernel
 
 GRAVITY, POLE_MASS, TOTAL_MASS, HALF_LENGTH, FORCE, TIME_STEP = 9.8, 0.1, 0.1 + 1.0, 0.5, 10.0, 0.02

@@ -17,7 +17,8 @@ from envs.cartpole_swingup import (
     TRACK_LIMIT,
 )
 from envs.compiled.seam import REWARD, TERMINATED, Compiled, rows
-from networks.compiled import WIDTH, sine_cosine
+from networks.compiled import WIDTH
+from networks.functions import sine_cosine
 from networks.jit import kernel
 
 
