@@ -9,6 +9,7 @@ from evolution.genome import Genome, draw_weights
 from evolution.loop import Purpose, generator
 from evolution.mutation import MutationSettings, mutate
 from learning.session import SessionSettings, device, from_bytes, run_session
+from learning.settings import TrainingSettings
 
 
 def make_network(params: utils.Params, dataset: datasets.Dataset) -> Genome:
@@ -48,13 +49,8 @@ def main(params: utils.Params) -> None:
     utils.check_sizes(params, genome.num_observed, genome.num_outputs)
     settings = SessionSettings(
         params.seed,
-        params.num_epochs,
-        params.batch_size,
+        TrainingSettings.of(vars(params)),
         params.batch_size_eval,
-        params.learning_rule,
-        params.optimizer,
-        params.lr,
-        params.train_only_outputs,
         params.checkpoint_period,
         utils.provenance(params),
         device=device(params.use_cuda),

@@ -7,6 +7,7 @@ from envs import datasets
 from evolution import checkpoint
 from evolution.loop import evolve
 from evolution.workers import Workers
+from learning.settings import TrainingSettings
 from learning.task import LearningTask
 
 
@@ -14,15 +15,10 @@ def main(params: utils.Params) -> None:
     settings = utils.evolution_settings(params)
     task = LearningTask(
         datasets.load(params.dataset, params.data_dir),
-        learning_rule=params.learning_rule,
-        optimizer=params.optimizer,
-        lr=params.lr,
-        num_epochs=params.num_epochs,
+        TrainingSettings.of(vars(params)),
         num_epochs_long=params.num_epochs_long,
-        batch_size=params.batch_size,
         batch_size_eval=params.batch_size_eval,
         evaluation_period=params.evaluation_period,
-        train_only_outputs=params.train_only_outputs,
         workers=Workers(params.num_workers, params.backend, params.scheduler_address),
         evaluator=params.evaluator,
         use_cuda=params.use_cuda,

@@ -15,7 +15,8 @@ from evolution.checkpoint import Keeper
 from evolution.errors import InputError, RunError
 from evolution.genome import Genome
 from evolution.loop import Purpose, Run, generator
-from learning.training import Trainer, check_batch_size, draw_feedback, effective_rule, test
+from learning.settings import TrainingSettings, check_batch_size
+from learning.training import Trainer, draw, test
 from networks.devices import freest_gpu
 
 LOG = logging.getLogger(__name__)
@@ -23,16 +24,11 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """How one network is trained. The names are those of the parameters (SPEC 10)."""
+    """How one network is trained, tested and recorded. The names are those of the parameters."""
 
     seed: int
-    num_epochs: int
-    batch_size: int
+    training: TrainingSettings
     batch_size_eval: int
-    learning_rule: str
-    optimizer: str
-    lr: float
-    train_only_outputs: bool
     checkpoint_period: float  # seconds
     provenance: Mapping[str, Any]
     device: torch.device
@@ -57,7 +53,8 @@ def run_session(
     the weights are logged and written to TensorBoard. The trained network goes to trained_network.json. Raises
     InputError where a batch is larger than the data set, RunError where training overflows.
     """
-    check_batch_size(settings.batch_size, len(dataset.train_images))
+    training = settings.training
+    check_batch_size(training.batch_size, len(dataset.train_images))
     torch.set_num_threads(1)  # with more, sums are divided among them, and the result depends on how many there are
     if state is not None:
         genome = state.genome
@@ -70,17 +67,17 @@ def run_session(
         first = state.progress + 1
     keeper = Keeper(run.path, to_bytes, settings.checkpoint_period, state)
     with keeper:
-        for epoch in tqdm(range(first, settings.num_epochs + 1), unit="epoch", disable=None, dynamic_ncols=True):
+        for epoch in tqdm(range(first, training.num_epochs + 1), unit="epoch", disable=None, dynamic_ncols=True):
             rng = generator(settings.seed, epoch, Purpose.EVALUATION)
             order = rng.permutation(len(dataset.train_images))
-            trainer.epoch(dataset.train_images, dataset.train_labels, order, settings.batch_size)
+            trainer.epoch(dataset.train_images, dataset.train_labels, order, training.batch_size)
             if not np.isfinite(trainer.weights).all():
-                raise RunError(f"epoch {epoch}: training overflowed, the weights are not finite (lr is {settings.lr})")
+                raise RunError(f"epoch {epoch}: training overflowed, the weights are not finite (lr is {training.lr})")
             record(epoch, replace(genome, weights=trainer.weights), dataset, settings, run)
             keeper.update(SessionState(epoch, genome, arrays_of(trainer), run.file_sizes()))
     trained = replace(genome, weights=trainer.weights)
-    trained.save(run.path / "trained_network.json", {**settings.provenance, "epochs": settings.num_epochs})
-    run.log.info("finished after %d epochs: %s", settings.num_epochs, run.path / "trained_network.json")
+    trained.save(run.path / "trained_network.json", {**settings.provenance, "epochs": training.num_epochs})
+    run.log.info("finished after %d epochs: %s", training.num_epochs, run.path / "trained_network.json")
     return trained
 
 
@@ -94,15 +91,8 @@ def device(use_cuda: bool) -> torch.device:
 
 
 def _trainer(genome: Genome, settings: SessionSettings) -> Trainer:
-    rule = effective_rule(settings.learning_rule, settings.train_only_outputs)
-    return Trainer(
-        genome,
-        learning_rule=rule,
-        optimizer=settings.optimizer,
-        lr=settings.lr,
-        feedback=draw_feedback(genome, rule, generator(settings.seed, 0, Purpose.FEEDBACK)),
-        device=settings.device,
-    )
+    draws = draw(genome, settings.training.learning_rule, generator(settings.seed, 0, Purpose.FEEDBACK))
+    return Trainer(genome, settings.training, draws=draws, device=settings.device)
 
 
 def record(epoch: int, genome: Genome, dataset: Dataset, settings: SessionSettings, run: Run) -> None:
@@ -145,8 +135,9 @@ def weight_statistics(genome: Genome) -> dict[str, float]:
 
 
 def arrays_of(trainer: Trainer) -> checkpoint.Arrays:
-    """The trainer's weights (E,) and its optimiser's state, as arrays by name."""
-    arrays = {"weights": trainer.weights}
+    """The trainer's weights (E,) and the states of its rule and its optimiser, as arrays by name."""
+    arrays: checkpoint.Arrays = {"weights": trainer.weights}
+    arrays |= {f"rule/{name}": array for name, array in trainer.rule.state().items()}
     for i, values in trainer.optimizer.state_dict()["state"].items():
         arrays |= {f"optimizer/{i}/{key}": v.cpu().numpy().copy() for key, v in values.items() if v is not None}
     return arrays
@@ -157,7 +148,10 @@ def restore(trainer: Trainer, arrays: checkpoint.Arrays) -> None:
     parameters = [parameter for group in trainer.optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     with checkpoint.foreign_content():
+        trainer.rule.load_state({n.removeprefix("rule/"): a for n, a in arrays.items() if n.startswith("rule/")})
         for name, array in arrays.items():
+            if name.startswith("rule/"):
+                continue
             shapes: list[tuple[int, ...]] = [trainer.weights.shape]
             if name != "weights":
                 _, i, key = name.split("/")

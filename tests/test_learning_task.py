@@ -15,8 +15,9 @@ from evolution.errors import InputError, RunError
 from evolution.genome import Genome
 from evolution.workers import Workers
 from learning import LEARNING_RULES, training
+from learning.settings import TrainingSettings
 from learning.task import EVALUATION_PERIODS, LearningTask
-from learning.training import draw_feedback, draw_order, to_tensor
+from learning.training import draw, draw_feedback, draw_order, to_tensor
 
 EVALUATORS = ["reference", "compiled"]
 
@@ -44,7 +45,10 @@ def task(dataset=None, **changes):
         "workers": Workers(1),
         "evaluator": "reference",
     }
-    return LearningTask(data() if dataset is None else dataset, **(options | changes))
+    options |= changes
+    names = ("num_epochs_long", "batch_size_eval", "evaluation_period", "workers", "evaluator", "use_cuda")
+    others = {name: options[name] for name in names if name in options}
+    return LearningTask(data() if dataset is None else dataset, TrainingSettings.of(options), **others)
 
 
 def population(size=7, use_bias=False):
@@ -110,9 +114,9 @@ def test_evaluate_trains_each_network_on_the_same_batches_with_its_own_feedback(
     rng = np.random.default_rng(5)
     order = draw_order(2, len(images), rng)
     for i, (genome, own) in enumerate(zip(genomes, rng.spawn(len(genomes)), strict=True)):
-        feedback = draw_feedback(genome, rule, own)
+        draws = draw(genome, rule, own)
         expected = training.train(
-            genome, images, labels, learning_rule=rule, num_epochs=2, batch_size=20, order=order, feedback=feedback
+            genome, images, labels, learning_rule=rule, num_epochs=2, batch_size=20, order=order, draws=draws
         )
         np.testing.assert_array_equal(fitness.weights[i], expected.weights)
         assert fitness.values["reward"][i] == pytest.approx(-expected.losses[-1].mean(), rel=1e-6)

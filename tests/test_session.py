@@ -11,10 +11,12 @@ from evolution import checkpoint
 from evolution.errors import InputError
 from learning import session
 from learning.session import SessionSettings, from_bytes, run_session
+from learning.settings import TrainingSettings
 
 
 def settings(num_epochs: int, optimizer: str, period: float) -> SessionSettings:
-    return SessionSettings(1, num_epochs, 10, 10, "backprop", optimizer, 0.01, False, period, {}, torch.device("cpu"))
+    training = TrainingSettings(optimizer=optimizer, batch_size=10, num_epochs=num_epochs)
+    return SessionSettings(1, training, 10, period, {}, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
