@@ -31,7 +31,6 @@ PARAMS = Path(__file__).resolve().parent.parent / "params" / "wlnn-mnist"
 RULES = ("backprop", "feedback_alignment", "hebbian", "last_layer")
 SIZES = tuple(range(200, 801, 50))
 LARGEST = 10**5  # connections
-P_ADD_NODE_AT_START = 0.5  # run-wlnn-mnist.py's (SPEC 7)
 # Rieke's thesis, test accuracy on MNIST at 200 and at 800 connections.
 PUBLISHED = {
     "backprop": {200: 0.45, 800: 0.76},
@@ -107,15 +106,11 @@ def random_network(
 
     A new genome may have more connections than that already, and is then left as it is.
     """
-    settings = MutationSettings(
-        p_add_node=params["p_add_node"],
-        p_add_connection=params["p_add_connection"],
-        connect_outputs=False,
-        compact=True,
-    )
+    probabilities = {name: params[name] for name in ("p_add_node", "p_add_connection")}
+    settings = MutationSettings(probabilities, connect_outputs=False)
     p_initial = params["p_initial_connection_enabled"]
     genome = Genome.initial(num_inputs, num_outputs, p_initial, rng, with_weights=True)
-    genome = add_nodes_at_start(genome, P_ADD_NODE_AT_START, rng)
+    genome = add_nodes_at_start(genome, rng)
     while genome.num_connections < size:
         genome = mutate(genome, settings, rng)
     return genome

@@ -11,7 +11,7 @@ from evolution.genome import Genome
 from evolution.mutation import MutationSettings, mutate
 from networks.reference import SHARED_WEIGHTS
 
-MUTATIONS = MutationSettings(p_add_node=0.25, p_add_connection=0.25, p_change_activation=0.5)  # as in the experiment
+MUTATIONS = MutationSettings()  # as in the experiment
 NUM_NETWORKS, NUM_TRIALS, ROUNDS = 32, 3, 9
 
 

@@ -1,26 +1,25 @@
 """Evolution itself: ranking and reproduction, and what its record and checkpoints add to a generation."""
 
-import logging
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.measure import Pairs, Row, measure
-from evolution import checkpoint
-from evolution.checkpoint import State
-from evolution.events import EventLog
 from evolution.genome import Genome
-from evolution.loop import EvolutionSettings, evolve
+from evolution.loop import EvolutionSettings, State, generations
 from evolution.mutation import MutationSettings, mutate
 from evolution.ranking import rank
 from evolution.selection import SelectionSettings, next_generation
 from evolution.task import Fitness, Task
+from experiment import observers
+from experiment.folder import EVOLUTION, Run
 
 POPULATION, CONNECTIONS = 960, 500
-MUTATION = MutationSettings(p_add_node=0.25, p_add_connection=0.25, p_change_activation=0.5)
+MUTATION = MutationSettings()
 SELECTION = SelectionSettings(POPULATION, 64, 0.2, 0.2)
 
 
@@ -35,9 +34,9 @@ def rows() -> list[Row]:
         order = rank(fitness)
         next_generation([population[i] for i in order], SELECTION, MUTATION, rng)
 
-    with tempfile.TemporaryDirectory() as folder:
-        keeper = checkpoint.Keeper(Path(folder), checkpoint.to_bytes, period=0)
-        keep = measure(lambda: keeper.update(State(0, population, _fitness(fitness), None)), 10)
+    with _run() as run:
+        checkpoints = observers.Checkpoints(run, EVOLUTION, period=0)
+        keep = measure(lambda: checkpoints(State(0, population, _fitness(fitness), None)), 10)
     return [
         Row("ranking and reproduction", size, measure(reproduce, 10), "<= 50 ms"),
         Row("a checkpoint (at most one a minute)", size, keep, "<= 1 % of 60 s"),
@@ -63,17 +62,30 @@ def grown_population() -> list[Genome]:
 def record_times(population: Sequence[Genome]) -> Pairs:
     """Seconds (1,) from the end of a generation to the beginning of the next; two checkpoints in 60 are included."""
     task = _Instant(population[0])
-    settings = EvolutionSettings(0, 61, 0.05, 0.8, 1000, SELECTION, MUTATION, checkpoint_period=1e9)
-    with tempfile.TemporaryDirectory() as folder:
-        run = _Folder(Path(folder))
+    settings = EvolutionSettings(num_generations=61, test_every=1000, selection=SELECTION, mutation=MUTATION)
+    with _run() as run:
         state = State(0, population, task.evaluate(population, np.random.default_rng(0)), None)
+        inside: list[float] = []
+        watching = [
+            observers.TensorBoard(run.writer),
+            observers.Log(run.log, settings.num_generations),
+            lambda state: inside.append(state.times["complete_generation"]),
+        ]
         started = time.perf_counter()
-        evolve(task, settings, run, state)
+        with observers.Checkpoints(run, EVOLUTION, period=1e9) as checkpoints:
+            observers.watch(generations(task, settings, state), [*watching, checkpoints])
         whole = time.perf_counter() - started
-        assert isinstance(run.writer, _Listening)
-        keeping = (whole - sum(run.writer.inside)) / len(run.writer.inside)
-        run.writer.close()
-    return Pairs(np.array([np.nan]), np.array([keeping]))
+    return Pairs(np.array([np.nan]), np.array([(whole - sum(inside)) / len(inside)]))
+
+
+@contextmanager
+def _run() -> Iterator[Run]:
+    """A run's folder without a script around it."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder))
+        run.open()
+        yield run
+        run.close()
 
 
 def _fitness(values: np.ndarray) -> Fitness:
@@ -90,27 +102,4 @@ class _Instant(Task):
         return _fitness(rng.random((len(population), 2)))
 
     def test(self, genome: Genome, rng: np.random.Generator) -> dict[str, float]:
-        return {}
-
-
-class _Listening(EventLog):
-    """Event files that remember how long each generation was without its record."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.inside: list[float] = []
-
-    def scalars(self, values: Mapping[str, float], step: int) -> None:
-        super().scalars(values, step)
-        if "times/complete_generation" in values:
-            self.inside.append(values["times/complete_generation"])
-
-
-class _Folder:
-    def __init__(self, path: Path) -> None:
-        self.path, self.log = path, logging.getLogger("benchmark")
-        self.writer: EventLog = _Listening(path / "events")
-
-    def file_sizes(self) -> dict[str, int]:
-        self.writer.flush()
         return {}

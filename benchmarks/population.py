@@ -23,7 +23,7 @@ from networks.reference import SHARED_WEIGHTS
 
 POPULATION, GENERATIONS, BATCH = 960, 300, 1000
 P_COMPLEXITY_OBJECTIVE = 0.8
-MUTATION = MutationSettings(p_add_node=0.25, p_add_connection=0.25, p_change_activation=0.5)
+MUTATION = MutationSettings()
 SELECTION = SelectionSettings(POPULATION, tournament_size=64, cull_ratio=0.2, elite_ratio=0.2)
 FILE = Path(__file__).parents[1] / "out" / "benchmarks" / f"mnist-{POPULATION}-after-{GENERATIONS}.npz"
 

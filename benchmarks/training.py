@@ -1,6 +1,7 @@
 """Training kernels against the torch reference on images of MNIST's number and size; and a whole generation."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,13 +12,12 @@ from evolution.mutation import MutationSettings, add_node, compact_layers, mutat
 from evolution.workers import Workers
 from learning import training
 from learning.compiled import train_population
-from learning.settings import TrainingSettings
 from learning.task import LearningTask
 
 NUM_IMAGES, NUM_INPUTS, NUM_OUTPUTS = 60000, 256, 10
 CHUNK = 23  # networks that a worker trains at a time: a population of 180 over two workers, four chunks each
 REFERENCE_BATCHES = 20  # of an epoch; its time is in proportion
-MUTATIONS = MutationSettings(p_add_node=0.2, p_add_connection=0.8, compact=True, connect_outputs=False)
+MUTATIONS = MutationSettings({"p_add_node": 0.2, "p_add_connection": 0.8}, connect_outputs=False)
 
 
 def rows() -> list[Row]:
@@ -82,16 +82,17 @@ def epochs(
     """Seconds per network and epoch: of the first genome by torch, of all of them in one chunk by the kernels."""
     rng = np.random.default_rng(1)
     order = training.draw_order(1, len(images), rng)
-    draws = [training.draw(genome, learning_rule, rng) for genome in genomes]
-    settings = TrainingSettings(learning_rule, num_epochs=1, batch_size=batch_size)
+    back = [training.draw_feedback(genome, learning_rule, rng) for genome in genomes]
+    options: dict[str, Any] = {"learning_rule": learning_rule, "optimizer": "adam", "lr": 0.01, "num_epochs": 1}
+    options["batch_size"] = batch_size
 
     def reference() -> float:
         short = order[:, : REFERENCE_BATCHES * batch_size]
-        training.train(genomes[0], images, labels, settings, order=short, draws=draws[0])
+        training.train(genomes[0], images, labels, order=short, feedback=back[0], **options)
         return REFERENCE_BATCHES / (len(images) // batch_size)
 
     def fast() -> float:
-        train_population(genomes, images, labels, settings, order=order, draws=draws)
+        train_population(genomes, images, labels, order=order, feedbacks=back, **options)
         return len(genomes)
 
     reference()  # torch loads its optimisers with the first use
@@ -103,10 +104,15 @@ def generation(images: np.ndarray, labels: np.ndarray, rounds: int = 2) -> Pairs
     population = grown_population(np.linspace(130, 1500, 180).astype(int).tolist())
     task = LearningTask(
         (images, labels, images[:1000], labels[:1000]),
-        TrainingSettings(num_epochs=1),
+        learning_rule="backprop",
+        optimizer="adam",
+        lr=0.01,
+        num_epochs=1,
         num_epochs_long=1,
+        batch_size=256,
         batch_size_eval=1000,
         evaluation_period="last_epoch",
+        train_only_outputs=False,
         workers=Workers(2),
     )
 

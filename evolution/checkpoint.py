@@ -1,119 +1,30 @@
-"""A run's whole state, on disk and back: data with a checksum, no pickle, written atomically, the previous one kept."""
+"""A run's whole state as bytes and back: data with a checksum, no pickle; and the newest whole file of a folder."""
 
 import hashlib
 import io
 import json
-import math
-import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from evolution.errors import InputError, RunError
-from evolution.files import write_atomically
+from evolution.errors import InputError
 from evolution.genome import ACTIVATION_NAMES, Genome
+from evolution.loop import Champion, State
 from evolution.task import Fitness
 
 NAME = "checkpoint.npz"
 PREVIOUS_NAME = "checkpoint.previous.npz"
 FAMILY = b"neuroevolution checkpoint "
 # To be raised with the format, and whenever runs draw other random numbers: what went on would be neither run.
-MAGIC = FAMILY + b"2\n"
+MAGIC = FAMILY + b"3\n"
 
 
-@dataclass(frozen=True)
-class Champion:
-    """The best network so far and what is known of it. `weights` (E,) are the trained ones where there are any."""
-
-    genome: Genome
-    generation: int
-    values: Mapping[str, float]
-    weights: npt.NDArray[np.float32] | None = None
-
-
-@dataclass(frozen=True)
-class State:
-    """All that decides how a run goes on, as it is at the end of a generation.
-
-    `file_sizes` are the bytes that log and event files had then: what a killed run wrote after its last checkpoint is
-    cut off when it goes on.
-    """
-
-    generation: int
-    population: Sequence[Genome]
-    fitness: Fitness
-    champion: Champion | None
-    file_sizes: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def progress(self) -> int:
-        """Generations done."""
-        return self.generation + 1
-
-
-class Resumable(Protocol):
-    """A state that a run can go on from: what it has done, and the lengths of its files by then."""
-
-    @property
-    def progress(self) -> int: ...
-
-    @property
-    def file_sizes(self) -> Mapping[str, int]: ...
-
-
-Loaded = TypeVar("Loaded", bound=Resumable)
-
-
-class Keeper(Generic[Loaded]):
-    """Keeps a run's newest state in its folder: at once, every `period` seconds, and when the run ends.
-
-    To be used with `with`: where that ends well, by Ctrl-C or by a RunError, the last state is written too. After an
-    OSError nothing more is written: what is in the folder is whole.
-    """
-
-    def __init__(
-        self, folder: Path, encode: Callable[[Loaded], bytes], period: float, state: Loaded | None = None
-    ) -> None:
-        self.state = state
-        self._folder, self._encode, self._period = folder, encode, period
-        self._saved, self._saved_at = state, -math.inf
-
-    def update(self, state: Loaded) -> None:
-        """Take over the newest state. Raises OSError, with the last checkpoint whole, where it cannot be written."""
-        self.state = state
-        if time.monotonic() - self._saved_at >= self._period:
-            self._save()
-
-    def _save(self) -> None:
-        if self.state is None or self.state is self._saved:
-            return
-        for name in self.state.file_sizes:
-            _flush_to_disk(self._folder / name)
-        path = self._folder / NAME
-        write_atomically(path, self._encode(self.state), previous=self._folder / PREVIOUS_NAME)
-        self._saved, self._saved_at = self.state, time.monotonic()
-
-    def __enter__(self) -> "Keeper[Loaded]":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
-        if kind is None or issubclass(kind, KeyboardInterrupt | RunError):
-            self._save()
-
-
-def _flush_to_disk(path: Path) -> None:
-    """What the checkpoint says is in a file must be there after a power failure too."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+Loaded = TypeVar("Loaded")
 
 
 def load(folder: Path, read: Callable[[bytes], Loaded]) -> tuple[Loaded | None, list[str]]:
@@ -186,53 +97,60 @@ def count(value: Any, name: str) -> int:
     return value
 
 
-def file_sizes(meta: Mapping[str, Any]) -> dict[str, int]:
-    """The lengths of the run's files, checked."""
-    return {str(name): count(size, "a file's length") for name, size in dict(meta["file_sizes"]).items()}
-
-
 def to_bytes(state: State) -> bytes:
-    """The checkpoint file of an evolution."""
-    meta: dict[str, Any] = {
-        "generation": state.generation,
-        "objectives": state.fitness.objectives,
-        "file_sizes": dict(state.file_sizes),
-    }
-    arrays: Arrays = {
-        f"fitness/{name}": np.asarray(values, np.float64) for name, values in state.fitness.values.items()
-    }
-    meta["population"] = pack(state.population, "population", arrays)
-    _pack_weights(state.fitness.weights, "trained", arrays)
-    if state.champion is not None:
-        champion = state.champion
-        meta["champion"] = {"generation": champion.generation, "values": dict(champion.values)}
-        meta["champion"]["genome"] = pack([champion.genome], "champion", arrays)
-        _pack_weights(None if champion.weights is None else [champion.weights], "champion_trained", arrays)
-    return encode(meta, arrays)
+    """The checkpoint file of an evolution without a folder."""
+    return encode(*pack(state))
 
 
 def from_bytes(content: bytes) -> State:
     """The state of an evolution's checkpoint file. Raises InputError that says what is wrong with it."""
-    meta, arrays = decode(content)
     with foreign_content():
-        population = unpack(meta["population"], "population", arrays)
-        names = [name.removeprefix("fitness/") for name in arrays if name.startswith("fitness/")]
-        values = {name: _array(arrays, f"fitness/{name}", np.float64) for name in names}
-        first, second = meta["objectives"]
-        if any(len(a) != len(population) for a in values.values()) or not {first, second} <= set(values):
-            raise InputError("fitness and population do not fit each other")
-        fitness = Fitness(values, (first, second), _unpack_weights(population, "trained", arrays))
-        champion = None
-        if "champion" in meta:
-            packed = meta["champion"]
-            [genome] = unpack(packed["genome"], "champion", arrays)
-            weights = _unpack_weights([genome], "champion_trained", arrays)
-            known = {str(name): float(value) for name, value in packed["values"].items()}
-            generation = count(packed["generation"], "the champion's generation")
-            champion = Champion(genome, generation, known, None if weights is None else weights[0])
-            if first not in known:
-                raise InputError(f"nothing is known of the champion's {first}")
-        return State(count(meta["generation"], "generation"), population, fitness, champion, file_sizes(meta))
+        return unpack(*decode(content))
+
+
+def pack(state: State) -> tuple[dict[str, Any], Arrays]:
+    """The state as JSON and arrays: what decides how a run goes on, and not what happened in its last generation."""
+    meta: dict[str, Any] = {"generation": state.generation, "objectives": state.fitness.objectives}
+    arrays: Arrays = {
+        f"fitness/{name}": np.asarray(values, np.float64) for name, values in state.fitness.values.items()
+    }
+    meta["population"] = pack_genomes(state.population, "population", arrays)
+    if state.fitness.trained is not None:
+        _pack_weights(state.fitness.trained, "trained", arrays)
+    if state.champion is not None:
+        champion = state.champion
+        meta["champion"] = {
+            "generation": champion.generation,
+            "values": dict(champion.values),
+            "tested": dict(champion.tested),
+            "genome": pack_genomes([champion.genome], "champion", arrays),
+        }
+        if champion.trained is not champion.genome:
+            _pack_weights([champion.trained], "champion_trained", arrays)
+    return meta, arrays
+
+
+def unpack(meta: dict[str, Any], arrays: Arrays) -> State:
+    """The state that `pack` was given. Raises InputError, or what a parser makes of content that is not ours."""
+    population = unpack_genomes(meta["population"], "population", arrays)
+    names = [name.removeprefix("fitness/") for name in arrays if name.startswith("fitness/")]
+    values = {name: _array(arrays, f"fitness/{name}", np.float64) for name in names}
+    first, second = meta["objectives"]
+    if any(len(a) != len(population) for a in values.values()) or not {first, second} <= set(values):
+        raise InputError("fitness and population do not fit each other")
+    fitness = Fitness(values, (first, second), _unpack_trained(population, "trained", arrays))
+    champion = None
+    if "champion" in meta:
+        packed = meta["champion"]
+        [genome] = unpack_genomes(packed["genome"], "champion", arrays)
+        [trained] = _unpack_trained([genome], "champion_trained", arrays) or [genome]
+        known, tested = (
+            {str(name): float(value) for name, value in packed[key].items()} for key in ("values", "tested")
+        )
+        champion = Champion(genome, count(packed["generation"], "the champion's generation"), known, trained, tested)
+        if first not in known:
+            raise InputError(f"nothing is known of the champion's {first}")
+    return State(count(meta["generation"], "generation"), population, fitness, champion)
 
 
 _COMMON = {  # what all genomes of a run share
@@ -244,24 +162,24 @@ _COMMON = {  # what all genomes of a run share
 }
 
 
-def pack(genomes: Sequence[Genome], name: str, arrays: Arrays) -> dict[str, Any]:
+def pack_genomes(genomes: Sequence[Genome], name: str, arrays: Arrays) -> dict[str, Any]:
     """Put the genomes' arrays, joined, into `arrays`; gives what they have in common."""
     arrays[f"{name}/num_neurons"] = np.array([g.num_neurons for g in genomes], np.int32)
     arrays[f"{name}/num_connections"] = np.array([g.num_connections for g in genomes], np.int32)
     for key in ("layers", "activations", "connections"):
         arrays[f"{name}/{key}"] = np.concatenate([getattr(g, key) for g in genomes])
-    own = [g.weights for g in genomes if g.weights is not None]
-    _pack_weights(own or None, name, arrays)
+    _pack_weights(genomes, name, arrays)
     return {key: kind(getattr(genomes[0], key)) for key, kind in _COMMON.items()}
 
 
-def _pack_weights(weights: Sequence[npt.NDArray[np.float32]] | None, name: str, arrays: Arrays) -> None:
-    if weights is not None:
+def _pack_weights(genomes: Sequence[Genome], name: str, arrays: Arrays) -> None:
+    weights = [genome.weights for genome in genomes if genome.weights is not None]
+    if weights:
         arrays[f"{name}/weights"] = np.concatenate(weights)
 
 
-def unpack(common: dict[str, Any], name: str, arrays: Arrays) -> list[Genome]:
-    """The genomes that `pack` put into `arrays`, checked."""
+def unpack_genomes(common: dict[str, Any], name: str, arrays: Arrays) -> list[Genome]:
+    """The genomes that `pack_genomes` put into `arrays`, checked."""
     for key, kind in _COMMON.items():
         if type(common[key]) is not kind:
             raise InputError(f"{key} is {common[key]!r:.60}")
@@ -289,11 +207,13 @@ def unpack(common: dict[str, Any], name: str, arrays: Arrays) -> list[Genome]:
     return genomes
 
 
-def _unpack_weights(genomes: Sequence[Genome], name: str, arrays: Arrays) -> list[npt.NDArray[np.float32]] | None:
+def _unpack_trained(genomes: Sequence[Genome], name: str, arrays: Arrays) -> list[Genome] | None:
+    """The same networks with the weights that are called so; None where there are none."""
     if f"{name}/weights" not in arrays:
         return None
     lengths = np.array([g.num_connections for g in genomes])
-    return _split(_array(arrays, f"{name}/weights", np.float32), lengths)
+    weights = _split(_array(arrays, f"{name}/weights", np.float32), lengths)
+    return [replace(genome, weights=own) for genome, own in zip(genomes, weights, strict=True)]
 
 
 def _array(arrays: Arrays, name: str, dtype: npt.DTypeLike, columns: int = 1) -> npt.NDArray[Any]:

@@ -1,6 +1,12 @@
-"""Mutations: add node, add connection, change activation (SPEC 3). Each takes a genome and gives a new one."""
+"""Mutations: add node, add connection, change activation. Each takes a genome and gives a new one.
 
-from dataclasses import dataclass, replace
+MUTATIONS names them all: another one is a function and a line there, and its probability is a parameter.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -13,23 +19,27 @@ MAX_DRAWS = 20  # rejected pairs before the free ones are listed; the distributi
 
 @dataclass(frozen=True)
 class MutationSettings:
-    """How a child differs from its parent. The last three are where weight learning networks differ."""
+    """How a child differs from its parent.
 
-    p_add_node: float
-    p_add_connection: float
-    p_change_activation: float = 0.0
+    `probabilities` are by the names of MUTATIONS, which are those of the parameters too; one that is not named has the
+    probability 0. Raises InputError unless they sum to 1.
+    """
+
+    probabilities: Mapping[str, float] = field(
+        default_factory=lambda: {"p_add_node": 0.25, "p_add_connection": 0.25, "p_change_activation": 0.5}
+    )
     num_mutations: int = 1
     inherit_weights: bool = False
     connect_outputs: bool = True  # whether add connection may touch the output layer
-    compact: bool = False  # whether neurons sink to the lowest possible layer after add node
 
     def __post_init__(self) -> None:
-        total = self.p_add_node + self.p_add_connection + self.p_change_activation
+        unknown = [name for name in self.probabilities if name not in MUTATIONS]
+        if unknown:
+            raise InputError(f"unknown mutation {unknown[0]!r:.60}; known are {', '.join(MUTATIONS)}")
+        total = sum(self.probabilities.values())
         if not abs(total - 1) < 1e-6:
-            raise InputError(
-                f"the mutation probabilities must sum to 1: p_add_node {self.p_add_node}, p_add_connection "
-                f"{self.p_add_connection} and p_change_activation {self.p_change_activation} sum to {total:g}"
-            )
+            each = ", ".join(f"{name} {p}" for name, p in self.probabilities.items())
+            raise InputError(f"the mutation probabilities must sum to 1: {each} sum to {total:g}")
 
 
 def mutate(genome: Genome, settings: MutationSettings, rng: np.random.Generator) -> Genome:
@@ -38,16 +48,11 @@ def mutate(genome: Genome, settings: MutationSettings, rng: np.random.Generator)
     A genome with weights keeps them where `inherit_weights` is true (new connections draw theirs); else all are
     redrawn.
     """
+    names = [name for name in MUTATIONS if settings.probabilities.get(name)]
+    ends = list(accumulate(settings.probabilities[name] for name in names))
     for _ in range(settings.num_mutations):
-        draw = rng.random() * (settings.p_add_node + settings.p_add_connection + settings.p_change_activation)
-        if draw < settings.p_add_node:
-            genome = add_node(genome, rng)
-            if settings.compact:
-                genome = compact_layers(genome)
-        elif draw < settings.p_add_node + settings.p_add_connection:
-            genome = add_connection(genome, rng, connect_outputs=settings.connect_outputs)
-        else:
-            genome = change_activation(genome, rng)
+        drawn = bisect_right(ends, rng.random() * ends[-1], hi=len(ends) - 1)
+        genome = MUTATIONS[names[drawn]](genome, settings, rng)
     if genome.weights is not None and not settings.inherit_weights:
         genome = replace(genome, weights=draw_weights(genome.num_connections, rng))
     return genome
@@ -161,3 +166,26 @@ def compact_layers(genome: Genome) -> Genome:
         layers = raised
     layers[genome.num_inputs : visible] = layers.max() + 1
     return genome if (layers == genome.layers).all() else replace(genome, layers=layers)
+
+
+def _split(genome: Genome, settings: MutationSettings, rng: np.random.Generator) -> Genome:
+    """Add node; a network with weights is made compact after it."""
+    child = add_node(genome, rng)
+    return child if child.weights is None else compact_layers(child)
+
+
+def _connect(genome: Genome, settings: MutationSettings, rng: np.random.Generator) -> Genome:
+    return add_connection(genome, rng, connect_outputs=settings.connect_outputs)
+
+
+def _change(genome: Genome, settings: MutationSettings, rng: np.random.Generator) -> Genome:
+    return change_activation(genome, rng)
+
+
+Mutation = Callable[[Genome, MutationSettings, np.random.Generator], Genome]
+# By the parameter that is its probability. The order is that in which the probabilities divide what is drawn.
+MUTATIONS: dict[str, Mutation] = {
+    "p_add_node": _split,
+    "p_add_connection": _connect,
+    "p_change_activation": _change,
+}

@@ -1,4 +1,4 @@
-"""From a ranked population to the next one: cull, elite, tournament (SPEC 5)."""
+"""From a ranked population to the next one: cull, elite, tournament (docs/method.md, Selection)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from evolution.mutation import MutationSettings, mutate
 class SelectionSettings:
     """How the next population is made from the ranked one."""
 
-    population_size: int
-    tournament_size: int
-    cull_ratio: float
-    elite_ratio: float
+    population_size: int = 192
+    tournament_size: int = 16
+    cull_ratio: float = 0.2
+    elite_ratio: float = 0.2
 
     def __post_init__(self) -> None:
         if not self.num_kept:

@@ -15,17 +15,23 @@ class Fitness:
     """How good each network of a population is: named arrays of shape (N,), float64.
 
     `objectives` names two of them, both maximised: the first is what champions are chosen by; the ranking pairs it
-    with 1/complexity or with the second (SPEC 5). Learning tasks add the trained weights, one array (E_i,) a network.
+    with 1/complexity or with the second. Learning tasks add the networks as training left them: the same graphs, with
+    the trained weights.
     """
 
     values: Mapping[str, npt.NDArray[np.float64]]
     objectives: tuple[str, str]
-    weights: Sequence[npt.NDArray[np.float32]] | None = None
+    trained: Sequence[Genome] | None = None
 
     @property
     def reward(self) -> npt.NDArray[np.float64]:
         """The first objective (N,)."""
         return self.values[self.objectives[0]]
+
+    @property
+    def best(self) -> int:
+        """The network with the largest finite reward; the first of several, and of all where none is finite."""
+        return int(np.argmax(np.where(np.isfinite(self.reward), self.reward, -np.inf)))
 
     def of(self, index: int) -> dict[str, float]:
         """All values of one network."""

@@ -1,22 +1,19 @@
-"""Training one network for as long as one likes: epoch by epoch, recorded, tested, resumable."""
+"""Training one network for as long as one likes: epoch by epoch, tested, resumable. It writes nothing."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from envs.datasets import Dataset
 from evolution import checkpoint
-from evolution.checkpoint import Keeper
 from evolution.errors import InputError, RunError
 from evolution.genome import Genome
-from evolution.loop import Purpose, Run, generator
-from learning.settings import TrainingSettings, check_batch_size
-from learning.training import Trainer, draw, test
+from evolution.loop import Purpose, generator
+from learning.training import Trainer, check_batch_size, draw_feedback, effective_rule, test
 from networks.devices import freest_gpu
 
 LOG = logging.getLogger(__name__)
@@ -24,61 +21,66 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """How one network is trained, tested and recorded. The names are those of the parameters."""
+    """How one network is trained. The names are those of the parameters."""
 
     seed: int
-    training: TrainingSettings
+    num_epochs: int
+    batch_size: int
     batch_size_eval: int
-    checkpoint_period: float  # seconds
-    provenance: Mapping[str, Any]
-    device: torch.device
+    learning_rule: str
+    optimizer: str
+    lr: float
+    train_only_outputs: bool
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
 @dataclass(frozen=True)
 class SessionState:
-    """Where a training stands: epochs done, the genome with the weights it began with, the trainer's arrays."""
+    """Where a training stands: epochs done, the genome with the weights it began with, the trainer's arrays.
+
+    `trained` is the network as it is now and `measured` what was found of it; a state that was saved comes back without
+    what was measured.
+    """
 
     progress: int
     genome: Genome
     trainer: checkpoint.Arrays
-    file_sizes: Mapping[str, int]
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def trained(self) -> Genome:
+        return replace(self.genome, weights=self.trainer["weights"])
 
 
-def run_session(
-    genome: Genome, dataset: Dataset, settings: SessionSettings, run: Run, state: SessionState | None = None
-) -> Genome:
-    """Train `genome` from its own weights, or from `state` on; gives the network with its trained weights.
+def epochs(
+    genome: Genome, dataset: Dataset, settings: SessionSettings, state: SessionState | None = None
+) -> Iterator[SessionState]:
+    """Train `genome` from its own weights, or from its `state` on: a state an epoch, and one before the first.
 
-    After each epoch, and before the first, loss and accuracy on the whole training and test set and the statistics of
-    the weights are logged and written to TensorBoard. The trained network goes to trained_network.json. Raises
+    In each, loss and accuracy on the whole training and test set and the statistics of the weights are measured. Raises
     InputError where a batch is larger than the data set, RunError where training overflows.
     """
-    training = settings.training
-    check_batch_size(training.batch_size, len(dataset.train_images))
     torch.set_num_threads(1)  # with more, sums are divided among them, and the result depends on how many there are
-    if state is not None:
-        genome = state.genome
-    trainer = _trainer(genome, settings)
-    first = 1
+    trainer = check(genome, dataset, settings, state)
     if state is None:
-        record(0, genome, dataset, settings, run)
-    else:
+        yield SessionState(0, genome, arrays_of(trainer), measure(genome, dataset, settings))
+    for epoch in range(1 if state is None else state.progress + 1, settings.num_epochs + 1):
+        rng = generator(settings.seed, epoch, Purpose.EVALUATION)
+        order = rng.permutation(len(dataset.train_images))
+        trainer.epoch(dataset.train_images, dataset.train_labels, order, settings.batch_size)
+        if not np.isfinite(trainer.weights).all():
+            raise RunError(f"epoch {epoch}: training overflowed, the weights are not finite (lr is {settings.lr})")
+        trained = replace(genome, weights=trainer.weights)
+        yield SessionState(epoch, genome, arrays_of(trainer), measure(trained, dataset, settings))
+
+
+def check(genome: Genome, dataset: Dataset, settings: SessionSettings, state: SessionState | None = None) -> Trainer:
+    """A trainer as it is before the first epoch, or as `state` left it. Raises InputError for what does not fit."""
+    check_batch_size(settings.batch_size, len(dataset.train_images))
+    trainer = _trainer(genome, settings)
+    if state is not None:
         restore(trainer, state.trainer)
-        first = state.progress + 1
-    keeper = Keeper(run.path, to_bytes, settings.checkpoint_period, state)
-    with keeper:
-        for epoch in tqdm(range(first, training.num_epochs + 1), unit="epoch", disable=None, dynamic_ncols=True):
-            rng = generator(settings.seed, epoch, Purpose.EVALUATION)
-            order = rng.permutation(len(dataset.train_images))
-            trainer.epoch(dataset.train_images, dataset.train_labels, order, training.batch_size)
-            if not np.isfinite(trainer.weights).all():
-                raise RunError(f"epoch {epoch}: training overflowed, the weights are not finite (lr is {training.lr})")
-            record(epoch, replace(genome, weights=trainer.weights), dataset, settings, run)
-            keeper.update(SessionState(epoch, genome, arrays_of(trainer), run.file_sizes()))
-    trained = replace(genome, weights=trainer.weights)
-    trained.save(run.path / "trained_network.json", {**settings.provenance, "epochs": training.num_epochs})
-    run.log.info("finished after %d epochs: %s", training.num_epochs, run.path / "trained_network.json")
-    return trained
+    return trainer
 
 
 def device(use_cuda: bool) -> torch.device:
@@ -91,28 +93,27 @@ def device(use_cuda: bool) -> torch.device:
 
 
 def _trainer(genome: Genome, settings: SessionSettings) -> Trainer:
-    draws = draw(genome, settings.training.learning_rule, generator(settings.seed, 0, Purpose.FEEDBACK))
-    return Trainer(genome, settings.training, draws=draws, device=settings.device)
+    rule = effective_rule(settings.learning_rule, settings.train_only_outputs)
+    return Trainer(
+        genome,
+        learning_rule=rule,
+        optimizer=settings.optimizer,
+        lr=settings.lr,
+        feedback=draw_feedback(genome, rule, generator(settings.seed, 0, Purpose.FEEDBACK)),
+        device=settings.device,
+    )
 
 
-def record(epoch: int, genome: Genome, dataset: Dataset, settings: SessionSettings, run: Run) -> None:
-    """Loss and accuracy on both sets and the weights' statistics: one line in the log, and TensorBoard."""
-    scalars: dict[str, float] = {}
+def measure(genome: Genome, dataset: Dataset, settings: SessionSettings) -> dict[str, float]:
+    """Loss and accuracy on both sets, and the weights' statistics, by their tags."""
+    measured: dict[str, float] = {}
     for name, images, labels in (
         ("train", dataset.train_images, dataset.train_labels),
         ("test", dataset.test_images, dataset.test_labels),
     ):
         loss, accuracy = test(genome, images, labels, settings.batch_size_eval, settings.device)
-        scalars |= {f"{name}/loss": loss, f"{name}/acc": accuracy}
-    scalars |= weight_statistics(genome)
-    run.writer.scalars(scalars, epoch)
-    assert genome.weights is not None
-    run.writer.histogram("weights", genome.weights[np.isfinite(genome.weights)], epoch)
-    run.log.info(
-        "epoch %d: train loss %.4f, acc %.4f; test loss %.4f, acc %.4f",
-        epoch,
-        *(scalars[tag] for tag in ("train/loss", "train/acc", "test/loss", "test/acc")),
-    )
+        measured |= {f"{name}/loss": loss, f"{name}/acc": accuracy}
+    return measured | weight_statistics(genome)
 
 
 def weight_statistics(genome: Genome) -> dict[str, float]:
@@ -135,9 +136,8 @@ def weight_statistics(genome: Genome) -> dict[str, float]:
 
 
 def arrays_of(trainer: Trainer) -> checkpoint.Arrays:
-    """The trainer's weights (E,) and the states of its rule and its optimiser, as arrays by name."""
-    arrays: checkpoint.Arrays = {"weights": trainer.weights}
-    arrays |= {f"rule/{name}": array for name, array in trainer.rule.state().items()}
+    """The trainer's weights (E,) and its optimiser's state, as arrays by name."""
+    arrays = {"weights": trainer.weights}
     for i, values in trainer.optimizer.state_dict()["state"].items():
         arrays |= {f"optimizer/{i}/{key}": v.cpu().numpy().copy() for key, v in values.items() if v is not None}
     return arrays
@@ -148,10 +148,7 @@ def restore(trainer: Trainer, arrays: checkpoint.Arrays) -> None:
     parameters = [parameter for group in trainer.optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     with checkpoint.foreign_content():
-        trainer.rule.load_state({n.removeprefix("rule/"): a for n, a in arrays.items() if n.startswith("rule/")})
         for name, array in arrays.items():
-            if name.startswith("rule/"):
-                continue
             shapes: list[tuple[int, ...]] = [trainer.weights.shape]
             if name != "weights":
                 _, i, key = name.split("/")
@@ -165,20 +162,15 @@ def restore(trainer: Trainer, arrays: checkpoint.Arrays) -> None:
         trainer.optimizer.load_state_dict({**trainer.optimizer.state_dict(), "state": state})
 
 
-def to_bytes(state: SessionState) -> bytes:
-    """The checkpoint file of a training."""
+def pack(state: SessionState) -> tuple[dict[str, Any], checkpoint.Arrays]:
+    """The state as JSON and arrays, for a checkpoint."""
     arrays = {f"trainer/{name}": array for name, array in state.trainer.items()}
-    meta = {"progress": state.progress, "file_sizes": dict(state.file_sizes)}
-    meta["genome"] = checkpoint.pack([state.genome], "genome", arrays)
-    return checkpoint.encode(meta, arrays)
+    meta = {"progress": state.progress, "genome": checkpoint.pack_genomes([state.genome], "genome", arrays)}
+    return meta, arrays
 
 
-def from_bytes(content: bytes) -> SessionState:
-    """The state of a training's checkpoint file. Raises InputError that says what is wrong with it."""
-    meta, arrays = checkpoint.decode(content)
-    with checkpoint.foreign_content():
-        [genome] = checkpoint.unpack(meta["genome"], "genome", arrays)
-        trainer = {n.removeprefix("trainer/"): a for n, a in arrays.items() if n.startswith("trainer/")}
-        return SessionState(
-            checkpoint.count(meta["progress"], "progress"), genome, trainer, checkpoint.file_sizes(meta)
-        )
+def unpack(meta: dict[str, Any], arrays: checkpoint.Arrays) -> SessionState:
+    """The state that `pack` was given. Raises InputError, or what a parser makes of content that is not ours."""
+    [genome] = checkpoint.unpack_genomes(meta["genome"], "genome", arrays)
+    trainer = {n.removeprefix("trainer/"): a for n, a in arrays.items() if n.startswith("trainer/")}
+    return SessionState(checkpoint.count(meta["progress"], "progress"), genome, trainer)

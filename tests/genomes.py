@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from evolution.genome import Genome
 from evolution.mutation import MutationSettings, mutate
 
-WANN_MUTATIONS = MutationSettings(p_add_node=0.3, p_add_connection=0.4, p_change_activation=0.3)
-WLNN_MUTATIONS = MutationSettings(p_add_node=0.4, p_add_connection=0.6, connect_outputs=False, compact=True)
+WANN_MUTATIONS = MutationSettings({"p_add_node": 0.3, "p_add_connection": 0.4, "p_change_activation": 0.3})
+WLNN_MUTATIONS = MutationSettings({"p_add_node": 0.4, "p_add_connection": 0.6}, connect_outputs=False)
 
 
 def evolved(

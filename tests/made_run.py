@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+import experiment
 import utils
-from evolution import checkpoint
 from evolution.genome import Genome
-from evolution.loop import evolve
 from evolution.task import Fitness, Task
 from evolution.workers import Workers
 
@@ -47,11 +46,8 @@ class MadeTask(Task):
 
 
 def main(params: utils.Params) -> None:
-    settings = utils.evolution_settings(params)
-    task = MadeTask(Workers(params.num_workers, params.backend, params.scheduler_address))
-    with utils.open_run(params, checkpoint.from_bytes) as (run, state):
-        evolve(task, settings, run, state)
+    utils.evolve(params, MadeTask(utils.workers(params)))
 
 
 if __name__ == "__main__":
-    utils.run_script("run-wann-gym", main, __doc__ or "")
+    utils.run_script(experiment.GYM, main, __doc__ or "")

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from evolution.events import EventLog
+from experiment.events import EventLog
 
 
 def make_run(folder: Path, params: Mapping[str, Any], scalars: Mapping[str, Sequence[tuple[int, float]]]) -> Path:

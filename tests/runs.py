@@ -107,14 +107,14 @@ def generations(folder: Path) -> list[str]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """The other files by name, but for the checkpoints: they hold the lengths of log and event files."""
+    """The other files by name, but for those that hold the names and lengths of log and event files."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and path.parent.name != "tensorboard_summary"
         and path.suffix != ".log"
-        and not path.name.startswith("checkpoint")
+        and not path.name.startswith(("checkpoint", ".files"))
     }
 
 

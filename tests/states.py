@@ -3,7 +3,8 @@
 import hashlib
 import io
 import json
-import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import numpy as np
 from genomes import evolved
 
 from evolution import checkpoint
-from evolution.checkpoint import Champion, State
-from evolution.events import EventLog
-from evolution.loop import EvolutionSettings
+from evolution.loop import Champion, EvolutionSettings, State, generations, last_test
 from evolution.mutation import MutationSettings
 from evolution.selection import SelectionSettings
 from evolution.task import Fitness, Task
+from experiment import observers
+from experiment.folder import EVOLUTION, Run
 
 SIZE = 6
 
@@ -27,12 +28,14 @@ def state(*, with_weights: bool, use_bias: bool = False, champion: bool = True, 
     population = [evolved(seed, 4, 2, mutations=3 * seed, **shape) for seed in range(SIZE)]
     values = {"reward": rng.normal(size=SIZE), "acc": rng.random(SIZE)}
     values["reward"][2] = -np.inf
-    weights = None
+    trained = None
     if with_weights:
-        weights = [rng.normal(size=g.num_connections).astype(np.float32) for g in population]
-    best = Champion(population[3], 5, {"reward": 1.5, "acc": float("nan")}, None if weights is None else weights[3])
-    sizes = {"run.log": 10, "tensorboard_summary/events.out.tfevents.1": 20}
-    return State(generation, population, Fitness(values, ("reward", "acc"), weights), best if champion else None, sizes)
+        trained = [replace(g, weights=rng.normal(size=g.num_connections).astype(np.float32)) for g in population]
+    values_of_best = {"reward": 1.5, "acc": float("nan")}
+    best = Champion(
+        population[3], 5, values_of_best, population[3] if trained is None else trained[3], {"test_acc": 0.5}
+    )
+    return State(generation, population, Fitness(values, ("reward", "acc"), trained), best if champion else None)
 
 
 def settings(*, with_weights: bool, use_bias: bool = False, num_generations: int = 9) -> EvolutionSettings:
@@ -44,8 +47,8 @@ def settings(*, with_weights: bool, use_bias: bool = False, num_generations: int
         p_complexity_objective=0.5,
         test_every=2,
         selection=SelectionSettings(SIZE, 2, 0.2, 0.2),
-        mutation=MutationSettings(0.5, 0.5, inherit_weights=with_weights),
-        with_weights=with_weights,
+        mutation=MutationSettings({"p_add_node": 0.5, "p_add_connection": 0.5}, inherit_weights=with_weights),
+        learns=with_weights,
         use_bias=use_bias,
     )
 
@@ -58,13 +61,6 @@ def encoded(meta: Any, arrays: dict[str, np.ndarray]) -> bytes:
     return checkpoint.MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
-def put(folder: Path, sizes: dict[str, int]) -> None:
-    """Files of these lengths."""
-    for name, size in sizes.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(bytes(size))
-
-
 class Noise(Task):
     """The task that the state could be of: rewards by chance, weights as they are."""
 
@@ -72,23 +68,44 @@ class Noise(Task):
 
     def evaluate(self, population, rng):
         values = {"reward": rng.normal(size=len(population)), "acc": rng.random(len(population))}
-        weights = None if population[0].weights is None else [genome.weights for genome in population]
-        return Fitness(values, ("reward", "acc"), weights)
+        trained = None if population[0].weights is None else population
+        return Fitness(values, ("reward", "acc"), trained)
 
     def test(self, genome, rng):
         return {}
 
 
-class Folder:
+def opened(path: Path) -> Run:
     """A run's folder without a script around it."""
+    path.mkdir(exist_ok=True)
+    run = Run(path)
+    run.open()
+    return run
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.log = path, logging.getLogger("neuroevolution.test")
-        self.writer = EventLog(path / "tensorboard_summary")
 
-    def file_sizes(self) -> dict[str, int]:
-        self.writer.flush()
-        return {}
-
-    def close(self) -> None:
-        self.writer.close()
+def evolve(
+    task: Task,
+    settings: EvolutionSettings,
+    path: Path,
+    state: State | None = None,
+    *,
+    period: float = 60.0,
+    others: Sequence[Any] = (),
+) -> State:
+    """Evolve in a folder with everything written as the scripts do, but pictures."""
+    run = opened(path)
+    try:
+        watching = [
+            observers.ChampionFile(path, {}, state),
+            observers.TensorBoard(run.writer),
+            observers.Log(run.log, settings.num_generations),
+            *others,
+        ]
+        if settings.learns:
+            watching.append(observers.Population(path, run.writer, 2, {}))
+        with observers.Checkpoints(run, EVOLUTION, period, state) as checkpoints:
+            end = observers.watch(generations(task, settings, state), [*watching, checkpoints], state)
+        observers.finish(last_test(task, settings, end), watching)
+        return end
+    finally:
+        run.close()

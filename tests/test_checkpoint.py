@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from states import encoded, put, state
+from states import encoded, opened, state
 
 from evolution import checkpoint
-from evolution.checkpoint import Keeper, from_bytes, to_bytes
+from evolution.checkpoint import from_bytes, to_bytes
 from evolution.errors import InputError, RunError
+from experiment.folder import EVOLUTION
+from experiment.observers import Checkpoints
 
 DAMAGED = r"^(not a checkpoint|a checkpoint of another version|the checkpoint is damaged)"
 KINDS = [
@@ -24,21 +26,19 @@ KINDS = [
 
 
 def assert_equal(one, other):
-    assert (one.generation, dict(one.file_sizes)) == (other.generation, dict(other.file_sizes))
+    assert one.generation == other.generation
     assert list(one.population) == list(other.population)
     assert [g.made_with for g in one.population] == [g.made_with for g in other.population]
     assert one.fitness.objectives == other.fitness.objectives
     assert set(one.fitness.values) == set(other.fitness.values)
     for name, values in one.fitness.values.items():
         np.testing.assert_array_equal(values, other.fitness.values[name])
-    for a, b in zip(one.fitness.weights or [], other.fitness.weights or [], strict=True):
-        assert a.dtype == b.dtype == np.float32
-        np.testing.assert_array_equal(a, b)
+    assert one.fitness.trained == other.fitness.trained
     assert (one.champion is None) == (other.champion is None)
     if one.champion is not None:
         assert (one.champion.genome, one.champion.generation) == (other.champion.genome, other.champion.generation)
         np.testing.assert_equal(dict(one.champion.values), dict(other.champion.values))
-        np.testing.assert_array_equal(one.champion.weights, other.champion.weights)
+        assert (one.champion.trained, one.champion.tested) == (other.champion.trained, other.champion.tested)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -133,9 +133,15 @@ def test_a_checkpoint_without_one_of_its_arrays_is_refused(kind):
 
 
 @pytest.fixture
-def keeper(tmp_path):
-    put(tmp_path, state(with_weights=False).file_sizes)
-    return Keeper(tmp_path, to_bytes, period=0)
+def run(tmp_path):
+    run = opened(tmp_path)
+    yield run
+    run.close()
+
+
+@pytest.fixture
+def keeper(run):
+    return Checkpoints(run, EVOLUTION, period=0)
 
 
 def states(*generations):
@@ -150,7 +156,7 @@ def found(folder):
 def test_the_newest_whole_checkpoint_counts(tmp_path, keeper):
     assert found(tmp_path) == (None, 0)
     for newest in states(1, 2, 3):
-        keeper.update(newest)
+        keeper(newest)
         assert found(tmp_path) == (newest.generation, 0)
     path = tmp_path / checkpoint.NAME
     path.write_bytes(path.read_bytes()[:-1])
@@ -164,16 +170,16 @@ def test_the_newest_whole_checkpoint_counts(tmp_path, keeper):
 
 def test_a_checkpoint_of_another_version_is_not_gone_on_with():
     content = to_bytes(state(with_weights=False))
-    assert content.startswith(b"neuroevolution checkpoint 2\n")
+    assert content.startswith(b"neuroevolution checkpoint 3\n")
     with pytest.raises(InputError, match=r"^a checkpoint of another version of this program: only that one"):
-        from_bytes(content.replace(b"checkpoint 2", b"checkpoint 1", 1))
+        from_bytes(content.replace(b"checkpoint 3", b"checkpoint 2", 1))
 
 
 @pytest.mark.parametrize("call", ["fsync", "chmod", "replace"])
 @pytest.mark.parametrize("number", range(4))
 def test_whatever_fails_while_it_is_written_the_last_one_stays(tmp_path, keeper, monkeypatch, call, number):
     for newest in states(1, 2):
-        keeper.update(newest)
+        keeper(newest)
     real, calls = getattr(os, call), iter(range(100))
 
     def failing(*arguments):
@@ -185,24 +191,24 @@ def test_whatever_fails_while_it_is_written_the_last_one_stays(tmp_path, keeper,
     (newer,) = states(3)
     raised = False
     try:
-        keeper.update(newer)
+        keeper(newer)
     except OSError:
         raised = True
     assert raised == (number < {"fsync": 3, "chmod": 1, "replace": 2}[call])
     assert found(tmp_path) == (2 if raised else 3, 0)
-    assert not list(tmp_path.glob(".*"))
+    assert not list(tmp_path.glob(".unfinished*"))
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt, RunError, OSError, ZeroDivisionError])
-def test_a_period_bounds_how_often_and_the_end_is_kept(tmp_path, keeper, error):
-    keeper = Keeper(tmp_path, to_bytes, period=3600)
+def test_a_period_bounds_how_often_and_the_end_is_kept(tmp_path, run, error):
+    keeper = Checkpoints(run, EVOLUTION, period=3600)
     with contextlib.suppress(error or ()), keeper:
         for newest in states(1, 2, 3):
-            keeper.update(newest)
+            keeper(newest)
             assert found(tmp_path) == (1, 0)
         if error is not None:
             raise error
-    assert found(tmp_path) == (3 if error in (None, KeyboardInterrupt, RunError) else 1, 0)
+    assert found(tmp_path) == (3, 0)
 
 
 def test_a_checkpoint_comes_after_the_files_whose_lengths_it_holds(tmp_path, keeper, monkeypatch):
@@ -211,16 +217,17 @@ def test_a_checkpoint_comes_after_the_files_whose_lengths_it_holds(tmp_path, kee
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda fd: (order.append(os.readlink(f"/proc/self/fd/{fd}")), real(fd)))
     (newest,) = states(1)
-    keeper.update(newest)
-    assert [name.rpartition("/")[2] for name in order[:2]] == ["run.log", "events.out.tfevents.1"]
+    keeper(newest)
+    assert order[0].endswith(".log")
+    assert "/events.out.tfevents." in order[1]
     assert ".unfinished" in order[2]
 
 
-def test_a_run_that_goes_on_does_not_write_what_it_read(tmp_path, keeper):
+def test_a_run_that_goes_on_does_not_write_what_it_read(tmp_path, run):
     (read,) = states(4)
-    with Keeper(tmp_path, to_bytes, 0, read):
+    with Checkpoints(run, EVOLUTION, 0, read):
         pass
     assert found(tmp_path) == (None, 0)
-    with Keeper(tmp_path, to_bytes, 0, read) as keeper:
-        keeper.update(replace(read, generation=5))
+    with Checkpoints(run, EVOLUTION, 0, read) as keeper:
+        keeper(replace(read, generation=5))
     assert found(tmp_path) == (5, 0)

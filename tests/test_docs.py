@@ -14,9 +14,9 @@ import pytest
 import yaml
 from pages import PAGES, ROOT, anchors, blocks, links, name_of, spans
 
-import utils
 from analysis.__main__ import parse as parse_analysis
 from evolution.errors import InputError
+from experiment import EXPERIMENTS, parameters
 
 # ---- Python ---------------------------------------------------------------------------------------------------------
 
@@ -135,11 +135,13 @@ def check_script(file: str, arguments: list[str]) -> None:
     if not script.startswith("run-") or "--help" in arguments:
         return
     # Capitals stand for what the reader knows: a seed, a number of minutes.
-    given = utils._parse_command_line(script, "", [re.sub(r"^(--\w+=)?[A-Z]$", r"\g<1>1", a) for a in arguments])
+    given = parameters._parse_command_line(
+        EXPERIMENTS[script], "", [re.sub(r"^(--\w+=)?[A-Z]$", r"\g<1>1", a) for a in arguments]
+    )
     params_file = given.get("params_file", "out/")
     assert given.get("resume") or "params_file" in given, "neither a parameter file nor a run to go on with"
     if not params_file.startswith("out/"):  # else a run's own
-        utils.read_params_file(script, str(ROOT / params_file))
+        parameters.read_params_file(EXPERIMENTS[script], str(ROOT / params_file))
 
 
 def check_module(module: str, arguments: list[str]) -> None:
@@ -210,12 +212,12 @@ PARAMETER_FILES = sorted((ROOT / "params").rglob("*.yaml"))
 
 @pytest.mark.parametrize("file", PARAMETER_FILES, ids=name_of)
 def test_the_parameter_files_parse(file):
-    assert utils.read_params(f"run-{file.parent.name}", "", [str(file)]).seed is not None
+    assert parameters.read_params(EXPERIMENTS[f"run-{file.parent.name}"], "", [str(file)]).seed is not None
 
 
 def test_the_table_of_parameters_is_current():
-    """It is what `python utils.py` prints."""
-    assert (ROOT / "docs/parameters.md").read_text("utf-8").endswith("\n\n" + utils.parameter_table())
+    """It is what `python -m experiment.parameters` prints."""
+    assert (ROOT / "docs/parameters.md").read_text("utf-8").endswith("\n\n" + parameters.parameter_table())
 
 
 # ---- files, links, versions -----------------------------------------------------------------------------------------

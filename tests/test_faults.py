@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from runs import MADE_RUN, ROOT, assert_same, finish, generations, log, members, run, start, wait_until
 
-import utils
 from evolution import checkpoint
 from evolution.errors import InputError
+from experiment import GYM
+from experiment import folder as folders
+from experiment.parameters import read_params
 
 PARAMETERS = "env_name: Made\npopulation_size: 20\ntournament_size: 4\nnum_generations: 40\nseed: 3\n"
 ENDLESS = ("--num_generations", 100000, "--checkpoint_period", 10000)
@@ -95,15 +97,16 @@ def test_a_second_ctrl_c_ends_at_once_and_leaves_no_process(tmp_path, file, numb
 @pytest.mark.parametrize(
     ("moment", "said"),
     [
-        ("utils.read_params = lambda *_: os.kill(os.getpid(), signal.SIGINT)", "stopped\n"),
-        ("utils.read_params = lambda *_: atexit.register(os.kill, os.getpid(), signal.SIGINT)", ""),
+        ("program.read_params = lambda *_: os.kill(os.getpid(), signal.SIGINT)", "stopped\n"),
+        ("program.read_params = lambda *_: atexit.register(os.kill, os.getpid(), signal.SIGINT)", ""),
     ],
     ids=["on the way in", "on the way out"],
 )
 def test_ctrl_c_shows_no_traceback(tmp_path, moment, said):
     program = tmp_path / "program.py"
     program.write_text(
-        f"import atexit, os, signal, utils\n{moment}\nutils.run_script('run-wann-gym', lambda params: None, '')\n"
+        "import atexit, experiment, os, signal\nfrom experiment import program\n"
+        f"{moment}\nprogram.run_script(experiment.GYM, lambda params: None, '')\n"
     )
     assert run(program) == (130, "", said)
 
@@ -249,11 +252,11 @@ def test_a_second_run_in_the_folder_is_refused_and_a_killed_one_leaves_no_lock(t
 
 def test_runs_that_begin_in_the_same_second_get_folders_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    params = utils.read_params(utils.GYM, "", [str(ROOT / "params/wann-gym/CartPole-v0.yaml")])
-    taken = utils._create(params)
+    params = read_params(GYM, "", [str(ROOT / "params/wann-gym/CartPole-v0.yaml")])
+    taken = folders._create(params)
     names = iter([taken.path])  # what a run saw that looked just before the other made its folder
-    monkeypatch.setattr(utils, "_dated_folder", lambda find=utils._dated_folder: next(names, None) or find())
-    other = utils._create(params)
+    monkeypatch.setattr(folders, "_dated_folder", lambda find=folders._dated_folder: next(names, None) or find())
+    other = folders._create(params)
     assert other.path != taken.path
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([other.path.name, taken.path.name])
     taken.close()
@@ -283,4 +286,4 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, file):
 def test_folders_without_a_run_cannot_be_resumed(tmp_path):
     for folder in (tmp_path, tmp_path / "missing", Path("x" * 300)):
         with pytest.raises(InputError, match="there is no run in this folder"):
-            utils.read_params(utils.GYM, "", ["--resume", str(folder)])
+            read_params(GYM, "", ["--resume", str(folder)])

@@ -18,8 +18,8 @@ from analysis.__main__ import main
 from analysis.runs import RunFolder, Series
 from envs import datasets
 from evolution.errors import InputError
-from evolution.events import EventLog
 from evolution.genome import Genome
+from experiment.events import EventLog
 from learning.training import test as accuracy_of
 from learning.training import to_tensor
 

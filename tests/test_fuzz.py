@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import tempfile
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,15 @@ from genomes import evolved
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
-from states import Folder, Noise, encoded, put, state
+from states import Noise, encoded, evolve, state
 from states import settings as settings_for
 
 import utils
 from evolution import checkpoint
 from evolution.errors import InputError
 from evolution.genome import Genome, loads
-from evolution.loop import evolve
+from experiment import EXPERIMENTS, parameters
+from experiment.program import error_line
 from networks.reference import forward
 
 ROOT = Path(__file__).parent.parent
@@ -60,8 +60,8 @@ values = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(texts, inner, max_size=4)),
     max_leaves=8,
 )
-scripts = st.sampled_from(utils.ALL)
-names = st.one_of(st.sampled_from(sorted(utils.PARAMETERS)), st.sampled_from(sorted(utils.PARAMETERS)), texts)
+scripts = st.sampled_from(list(EXPERIMENTS))
+names = st.one_of(st.sampled_from(sorted(parameters.declared())), st.sampled_from(sorted(parameters.declared())), texts)
 files = {path: path.read_bytes() for path in sorted((ROOT / "params").glob("*/*.yaml"))}
 
 
@@ -81,7 +81,7 @@ def given_or_refused(call):
     try:
         return call()
     except InputError as error:
-        line = utils._line(error, None)
+        line = error_line(error, None)
         assert line
         assert len(line) < 6000  # the longest name of a file here has 5000
         line.encode(errors="backslashreplace")
@@ -89,14 +89,15 @@ def given_or_refused(call):
 
 
 def read(script, arguments):
-    params = given_or_refused(lambda: utils.read_params(script, "", arguments))
+    experiment = EXPERIMENTS[script]
+    params = given_or_refused(lambda: parameters.read_params(experiment, "", arguments))
     if params is not None:
-        for parameter in utils.used_by(script):  # all that is in force is allowed
+        for parameter in parameters.used_by(experiment):  # all that is in force is allowed
             value = getattr(params, parameter.name)
             assert value is None or parameter.check(value, "") == value
-        if script in utils.EVOLUTION:
+        if experiment.evolves:
             given_or_refused(lambda: utils.evolution_settings(params))
-        assert yaml.safe_load(utils.yaml_text(params)) == params.as_dict()
+        assert yaml.safe_load(parameters.yaml_text(params)) == params.as_dict()
     return params
 
 
@@ -137,7 +138,7 @@ def test_parameter_files_with_anything_in_them(data):
 @given(st.binary(max_size=200))
 def test_files_of_any_bytes(content):
     Path("p.yaml").write_bytes(content)
-    read(utils.GYM, ["p.yaml"])
+    read("run-wann-gym", ["p.yaml"])
 
 
 @fuzz
@@ -162,7 +163,7 @@ def test_command_lines_of_any_content(script, groups, with_file):
 def test_every_odd_piece_of_yaml_alone(snippet):
     for text in (snippet, f"seed: {snippet}", f"env_name: CartPole-v0\n{snippet}\n"):
         Path("p.yaml").write_text(text)
-        read(utils.GYM, ["p.yaml"])
+        read("run-wann-gym", ["p.yaml"])
 
 
 def test_yaml_that_would_take_memory_or_time_without_end():
@@ -173,10 +174,10 @@ def test_yaml_that_would_take_memory_or_time_without_end():
     many = "".join(f"k{i}: 1\n" for i in range(5000))
     for text in (merged, nested, many, "[" * 700):
         Path("p.yaml").write_text(text)
-        assert read(utils.GYM, ["p.yaml"]) is None
-    Path("p.yaml").write_text("seed: 1".ljust(utils.LARGEST_FILE + 1))
+        assert read("run-wann-gym", ["p.yaml"]) is None
+    Path("p.yaml").write_text("seed: 1".ljust(parameters.LARGEST_FILE + 1))
     with pytest.raises(InputError, match="too large for a parameter file"):
-        utils.read_params(utils.GYM, "", ["p.yaml"])
+        parameters.read_params(EXPERIMENTS["run-wann-gym"], "", ["p.yaml"])
 
 
 def test_json_that_nests_without_end():
@@ -291,7 +292,6 @@ def test_a_network_file_with_a_flipped_bit_is_read_or_refused(network):
 
 
 CHECKPOINTS = {flag: checkpoint.to_bytes(state(with_weights=flag)) for flag in (False, True)}
-FILE_SIZES = state(with_weights=True).file_sizes
 
 
 def check_checkpoint(content: bytes, with_weights: bool) -> None:
@@ -302,9 +302,8 @@ def check_checkpoint(content: bytes, with_weights: bool) -> None:
     for genome in (*found.population, *([found.champion.genome] if found.champion else [])):
         genome.check()
     settings = settings_for(with_weights=with_weights, num_generations=found.generation + 2)
-    with tempfile.TemporaryDirectory() as folder, closing(Folder(Path(folder))) as run:
-        put(run.path, FILE_SIZES)
-        given_or_refused(lambda: evolve(Noise(), settings, run, found))
+    with tempfile.TemporaryDirectory() as folder:
+        given_or_refused(lambda: evolve(Noise(), settings, Path(folder), found))
 
 
 @st.composite

@@ -15,9 +15,8 @@ from evolution.errors import InputError, RunError
 from evolution.genome import Genome
 from evolution.workers import Workers
 from learning import LEARNING_RULES, training
-from learning.settings import TrainingSettings
 from learning.task import EVALUATION_PERIODS, LearningTask
-from learning.training import draw, draw_feedback, draw_order, to_tensor
+from learning.training import draw_feedback, draw_order, to_tensor
 
 EVALUATORS = ["reference", "compiled"]
 
@@ -45,10 +44,7 @@ def task(dataset=None, **changes):
         "workers": Workers(1),
         "evaluator": "reference",
     }
-    options |= changes
-    names = ("num_epochs_long", "batch_size_eval", "evaluation_period", "workers", "evaluator", "use_cuda")
-    others = {name: options[name] for name in names if name in options}
-    return LearningTask(data() if dataset is None else dataset, TrainingSettings.of(options), **others)
+    return LearningTask(data() if dataset is None else dataset, **(options | changes))
 
 
 def population(size=7, use_bias=False):
@@ -104,7 +100,7 @@ def test_reward_and_accuracy_are_means_over_the_period(evaluator, period, monkey
     mean = EVALUATION_PERIODS[period](losses.astype(np.float64)).mean()
     assert fitness.of(0) == {"reward": -mean, "acc": pytest.approx(mean / 200)}
     assert fitness.objectives == ("reward", "reward")
-    np.testing.assert_array_equal(fitness.weights[0], fixed.weights)
+    np.testing.assert_array_equal(fitness.trained[0].weights, fixed.weights)
 
 
 @pytest.mark.parametrize("rule", LEARNING_RULES)
@@ -114,11 +110,11 @@ def test_evaluate_trains_each_network_on_the_same_batches_with_its_own_feedback(
     rng = np.random.default_rng(5)
     order = draw_order(2, len(images), rng)
     for i, (genome, own) in enumerate(zip(genomes, rng.spawn(len(genomes)), strict=True)):
-        draws = draw(genome, rule, own)
+        feedback = draw_feedback(genome, rule, own)
         expected = training.train(
-            genome, images, labels, learning_rule=rule, num_epochs=2, batch_size=20, order=order, draws=draws
+            genome, images, labels, learning_rule=rule, num_epochs=2, batch_size=20, order=order, feedback=feedback
         )
-        np.testing.assert_array_equal(fitness.weights[i], expected.weights)
+        np.testing.assert_array_equal(fitness.trained[i].weights, expected.weights)
         assert fitness.values["reward"][i] == pytest.approx(-expected.losses[-1].mean(), rel=1e-6)
         assert fitness.values["acc"][i] == pytest.approx(expected.accuracies[-1].mean(), rel=1e-6)
 
@@ -151,7 +147,7 @@ def test_train_only_outputs_is_last_layer_whatever_the_rule():
 def test_untrained_networks_are_evaluated_on_all_training_images(evaluator):
     genomes, (images, labels, *_) = population(), data()
     fitness = task(evaluator=evaluator).evaluate_untrained(genomes, np.random.default_rng(0))
-    assert fitness.weights is None
+    assert fitness.trained is None
     for i, genome in enumerate(genomes):
         loss, accuracy = training.test(genome, images, labels, 130)
         assert fitness.of(i) == {"reward": pytest.approx(-loss, rel=1e-5), "acc": pytest.approx(accuracy)}
@@ -246,7 +242,7 @@ def test_a_network_that_overflows_is_ranked_last_and_others_go_on(evaluator, rul
     assert (fitness.reward[:3] == -np.inf).all()
     assert np.isnan(fitness.values["acc"][:3]).all()
     assert fitness.reward[3] == pytest.approx(-np.log(3), rel=1e-6)
-    for genome, weights in zip(genomes, fitness.weights, strict=True):
+    for genome, weights in zip(genomes, [g.weights for g in fitness.trained], strict=True):
         np.testing.assert_array_equal(weights, genome.weights)  # nothing that is not finite is inherited
     assert not np.isfinite(huge.test(genomes[0], np.random.default_rng(0))["test_loss"])
 

@@ -3,20 +3,20 @@
 import json
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from runs import scalars
+from states import evolve
 
 from evolution import checkpoint, loop
-from evolution.events import EventLog
 from evolution.genome import Genome
-from evolution.loop import EvolutionSettings, Purpose, add_nodes_at_start, evolve, generator
+from evolution.loop import EvolutionSettings, Purpose, add_nodes_at_start, generator
 from evolution.mutation import MutationSettings
 from evolution.ranking import rank
 from evolution.selection import SelectionSettings
 from evolution.task import Fitness, Task
+from experiment.observers import Deadline
 
 
 class Sparse(Task):
@@ -48,23 +48,11 @@ class Learning(Sparse):
     def evaluate(self, population, rng):
         reward = np.array([g.weights.sum() for g in population], np.float64)
         values = {"reward": reward, "acc": np.clip(reward, 0, 1)}
-        return Fitness(values, ("reward", "reward"), [g.weights + np.float32(1) for g in population])
+        trained = [replace(g, weights=g.weights + np.float32(1)) for g in population]
+        return Fitness(values, ("reward", "reward"), trained)
 
     def evaluate_untrained(self, population, rng):
-        return replace(self.evaluate(population, rng), weights=None)
-
-
-class Folder:
-    """A run's folder without a script around it."""
-
-    def __init__(self, path: Path):
-        path.mkdir(exist_ok=True)
-        self.path, self.log = path, logging.getLogger("neuroevolution.test")
-        self.writer = EventLog(path / "tensorboard_summary")
-
-    def file_sizes(self):
-        self.writer.flush()
-        return {}
+        return replace(self.evaluate(population, rng), trained=None)
 
 
 def settings(**changes):
@@ -75,34 +63,34 @@ def settings(**changes):
         p_complexity_objective=0.5,
         test_every=2,
         selection=SelectionSettings(20, 4, 0.2, 0.2),
-        mutation=MutationSettings(0.25, 0.25, 0.5),
+        mutation=MutationSettings(),
     )
     return replace(defaults, **changes)
 
 
 def learning_settings(**changes):
-    mutation = MutationSettings(0.5, 0.5, connect_outputs=False, compact=True)
-    return settings(with_weights=True, p_add_node_at_start=0.5, log_population=True, mutation=mutation, **changes)
+    mutation = MutationSettings({"p_add_node": 0.5, "p_add_connection": 0.5}, connect_outputs=False)
+    return replace(settings(learns=True, mutation=mutation), **changes)
 
 
 def test_the_same_seed_gives_the_same_run_and_another_one_another(tmp_path):
-    a = evolve(Sparse(), settings(), Folder(tmp_path / "a"))
-    b = evolve(Sparse(), settings(), Folder(tmp_path / "b"))
+    a = evolve(Sparse(), settings(), tmp_path / "a")
+    b = evolve(Sparse(), settings(), tmp_path / "b")
     assert a.population == b.population
     champions = [(tmp_path / name / "champion_network.json").read_bytes() for name in "ab"]
     assert champions[0] == champions[1]
     assert scalars(tmp_path / "a") == scalars(tmp_path / "b")
-    assert evolve(Sparse(), settings(seed=2), Folder(tmp_path / "c")).population != a.population
+    assert evolve(Sparse(), settings(seed=2), tmp_path / "c").population != a.population
 
 
 @pytest.mark.parametrize(("task", "make"), [(Sparse, settings), (Learning, learning_settings)])
 def test_going_on_from_a_checkpoint_ends_where_the_whole_run_does(tmp_path, task, make):
-    whole = evolve(task(), make(), Folder(tmp_path / "whole"))
-    evolve(task(), make(num_generations=3), Folder(tmp_path / "part"))
+    whole = evolve(task(), make(), tmp_path / "whole")
+    evolve(task(), make(num_generations=3), tmp_path / "part")
     state, damaged = checkpoint.load(tmp_path / "part", checkpoint.from_bytes)
     assert state is not None
     assert (state.generation, damaged) == (2, [])
-    resumed = evolve(task(), make(), Folder(tmp_path / "part"), state)
+    resumed = evolve(task(), make(), tmp_path / "part", state)
     assert resumed.population == whole.population
     assert resumed.champion.genome == whole.champion.genome
     assert resumed.champion.values == whole.champion.values
@@ -114,7 +102,7 @@ def test_going_on_from_a_checkpoint_ends_where_the_whole_run_does(tmp_path, task
 def test_a_champion_must_stay_better_when_confirmed(tmp_path):
     # The first is taken as it comes (5); of the next ones only 7 is above the champion's confirmed 5.
     task = Sparse(confirmed=[5.0, 4.0, 5.0, 7.0, *[0.0] * 20])
-    end = evolve(task, settings(num_generations=12), Folder(tmp_path / "run"))
+    end = evolve(task, settings(num_generations=12), tmp_path / "run")
     assert end.champion.values["mean_reward"] == 7.0
     assert task.confirmations >= 4
     saved = json.loads((tmp_path / "run/champion_network.json").read_text())
@@ -124,7 +112,7 @@ def test_a_champion_must_stay_better_when_confirmed(tmp_path):
 
 def test_a_champion_must_be_confirmed_with_a_finite_reward(tmp_path):
     task = Sparse(confirmed=[np.nan, np.inf, 5.0, *[0.0] * 20])
-    end = evolve(task, settings(num_generations=12), Folder(tmp_path / "run"))
+    end = evolve(task, settings(num_generations=12), tmp_path / "run")
     assert end.champion.generation == 2
     assert end.champion.values["mean_reward"] == 5.0
 
@@ -144,7 +132,7 @@ class Even(Sparse):
 
 def test_a_network_that_is_as_good_as_the_champion_is_not_confirmed(tmp_path):
     task = Even()
-    assert evolve(task, settings(), Folder(tmp_path / "run")).champion.generation == 0
+    assert evolve(task, settings(), tmp_path / "run").champion.generation == 0
     assert task.confirmations == 1
 
 
@@ -152,7 +140,7 @@ def test_a_network_that_is_as_good_as_the_champion_is_not_confirmed(tmp_path):
 def test_what_networks_are_ranked_by(tmp_path, monkeypatch, p_complexity_objective):
     task, ranked = Even(), []
     monkeypatch.setattr(loop, "rank", lambda values: ranked.append(values) or rank(values))
-    evolve(task, settings(num_generations=101, p_complexity_objective=p_complexity_objective), Folder(tmp_path / "run"))
+    evolve(task, settings(num_generations=101, p_complexity_objective=p_complexity_objective), tmp_path / "run")
     by_complexity = 0
     for (before, max_reward), (after, _), values in zip(task.shown, task.shown[1:], ranked, strict=False):
         np.testing.assert_array_equal(values[:, 0], 1)
@@ -165,23 +153,23 @@ def test_what_networks_are_ranked_by(tmp_path, monkeypatch, p_complexity_objecti
 
 
 def test_a_run_stops_after_the_generation_in_which_its_time_is_over(tmp_path):
-    whole = evolve(Sparse(), settings(), Folder(tmp_path / "whole"))
-    first = evolve(Sparse(), settings(max_minutes=1e-9), Folder(tmp_path / "part"))
+    whole = evolve(Sparse(), settings(), tmp_path / "whole")
+    first = evolve(Sparse(), settings(), tmp_path / "part", others=[Deadline(1e-9)])
     assert first.generation == 0
-    second = evolve(Sparse(), settings(max_minutes=1e-9), Folder(tmp_path / "part"), first)
+    second = evolve(Sparse(), settings(), tmp_path / "part", first, others=[Deadline(1e-9)])
     assert second.generation == 1
-    assert evolve(Sparse(), settings(max_minutes=10), Folder(tmp_path / "part"), second).population == whole.population
+    assert evolve(Sparse(), settings(), tmp_path / "part", second, others=[Deadline(10)]).population == whole.population
 
 
 def test_only_a_network_above_the_champion_is_confirmed(tmp_path):
     task = Sparse(confirmed=[1000.0] * 20)
-    evolve(task, settings(), Folder(tmp_path / "run"))
+    evolve(task, settings(), tmp_path / "run")
     assert task.confirmations == 1
 
 
 def test_rewards_that_are_not_finite_are_counted_and_never_win(tmp_path, caplog):
     with caplog.at_level(logging.INFO, "neuroevolution"):
-        end = evolve(Sparse(broken=(0, 1, 2)), settings(), Folder(tmp_path / "run"))
+        end = evolve(Sparse(broken=(0, 1, 2)), settings(), tmp_path / "run")
     assert "generation 3: 3 of 20 networks have a reward that is not finite" in caplog.text
     assert np.isfinite(end.champion.values["mean_reward"])
     values = [v for series in scalars(tmp_path / "run").values() for _, v in series]
@@ -194,13 +182,13 @@ def test_a_generation_without_any_finite_reward_goes_on(tmp_path):
             nan = np.full(len(population), np.nan)
             return Fitness({"mean_reward": nan, "max_reward": nan}, ("mean_reward", "max_reward"))
 
-    end = evolve(Hopeless(), settings(), Folder(tmp_path / "run"))
+    end = evolve(Hopeless(), settings(), tmp_path / "run")
     assert end.champion is None
     assert end.generation == 5
 
 
 def test_tags_steps_and_tests_of_the_champion(tmp_path):
-    end = evolve(Sparse(), settings(), Folder(tmp_path / "run"))
+    end = evolve(Sparse(), settings(), tmp_path / "run")
     tags = scalars(tmp_path / "run")
     for tag in ("best/mean_reward", "best/max_reward", "champion/mean_reward", "champion/connections"):
         assert [step for step, _ in tags[tag]] == list(range(6))
@@ -210,7 +198,7 @@ def test_tags_steps_and_tests_of_the_champion(tmp_path):
         assert tags[f"stats/{name}_std"][-1] == (5, pytest.approx(np.std(sizes)))
     # every second generation, and once more at the end, which was none of them
     assert [step for step, _ in tags["champion/test_mean_reward"]] == [0, 2, 4, 5]
-    evolve(Sparse(), settings(num_generations=5), Folder(tmp_path / "five"))
+    evolve(Sparse(), settings(num_generations=5), tmp_path / "five")
     assert [step for step, _ in scalars(tmp_path / "five")["champion/test_mean_reward"]] == [0, 2, 4]
 
 
@@ -223,22 +211,21 @@ def test_the_first_champion_is_the_best_untrained_network(tmp_path):
         def evaluate_untrained(self, population, rng):
             return Learning().evaluate_untrained(population, rng)
 
-    end = evolve(Untrainable(), learning_settings(num_generations=1), Folder(tmp_path / "run"))
+    end = evolve(Untrainable(), learning_settings(num_generations=1), tmp_path / "run")
     sums = [genome.weights.sum() for genome in end.population]
     assert end.champion.genome == end.population[int(np.argmax(sums))]
     assert end.champion.values["reward"] == max(sums)
 
 
 def test_learning_tasks_start_with_the_best_untrained_network_and_keep_trained_weights(tmp_path):
-    run = Folder(tmp_path / "run")
-    end = evolve(Learning(), learning_settings(save_networks_every=2), run)
+    end = evolve(Learning(), learning_settings(), tmp_path / "run")
     first = [Genome.load(tmp_path / f"run/networks/generation0-net{i}.json") for i in range(20)]
     share = sum(g.num_hidden for g in first) / sum(g.num_connections - g.num_hidden for g in first)
     assert 0.3 < share < 0.7  # the round of add node split about half of the connections
     assert len(list((tmp_path / "run/networks").iterdir())) == 60
     saved = Genome.load(tmp_path / "run/champion_network.json")
     champion = end.champion
-    np.testing.assert_array_equal(saved.weights, champion.weights)
+    np.testing.assert_array_equal(saved.weights, champion.trained.weights)
     if champion.generation:  # as training left them; the genome keeps its own
         np.testing.assert_array_equal(saved.weights, champion.genome.weights + np.float32(1))
     tags = scalars(tmp_path / "run")
@@ -250,10 +237,9 @@ def test_learning_tasks_start_with_the_best_untrained_network_and_keep_trained_w
 
 
 def test_children_inherit_the_trained_weights(tmp_path):
-    mutation = MutationSettings(0.0, 1.0, inherit_weights=True, connect_outputs=False, compact=True)
-    run = settings(num_generations=4, with_weights=True, mutation=mutation)
-    end = evolve(Learning(), run, Folder(tmp_path / "run"))
-    # Without hidden neurons add connection does nothing, so every network has been trained three times: N(0, 0.1) + 3.
+    run = learning_settings(num_generations=4, mutation=MutationSettings(num_mutations=0, inherit_weights=True))
+    end = evolve(Learning(), run, tmp_path / "run")
+    # Without mutations every network is one of the first ones that has been trained three times: N(0, 0.1) + 3.
     weights = np.concatenate([g.weights for g in end.population])
     assert ((weights > 2.5) & (weights < 3.5)).all()
 
@@ -266,11 +252,11 @@ def test_generators_differ_by_seed_generation_and_purpose():
 
 
 def test_new_networks_draw_from_generators_of_their_own(tmp_path):
-    run = settings(num_generations=1, with_weights=True, p_add_node_at_start=0.5)
-    end = evolve(Learning(), run, Folder(tmp_path / "run"))
+    run = learning_settings(num_generations=1)
+    end = evolve(Learning(), run, tmp_path / "run")
     for genome, own in zip(end.population, generator(run.seed, 0, Purpose.START).spawn(20), strict=True):
         new = Genome.initial(4, 2, run.p_initial_connection_enabled, own, with_weights=True)
-        assert genome == add_nodes_at_start(new, 0.5, own)
+        assert genome == add_nodes_at_start(new, own)
 
 
 def test_an_interruption_leaves_the_last_whole_generation(tmp_path):
@@ -284,9 +270,9 @@ def test_an_interruption_leaves_the_last_whole_generation(tmp_path):
             self.confirmations = 99  # the next evaluation is interrupted
             return {}
 
-    whole = evolve(Sparse(), settings(), Folder(tmp_path / "whole"))
+    whole = evolve(Sparse(), settings(), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        evolve(Interrupted(), settings(checkpoint_period=1e9), Folder(tmp_path / "run"))
+        evolve(Interrupted(), settings(), tmp_path / "run", period=1e9)
     state, _ = checkpoint.load(tmp_path / "run", checkpoint.from_bytes)
     assert state.generation == 0
-    assert evolve(Sparse(), settings(), Folder(tmp_path / "run"), state).population == whole.population
+    assert evolve(Sparse(), settings(), tmp_path / "run", state).population == whole.population

@@ -12,7 +12,8 @@ from kill_harness import Harness
 from runs import ROOT
 from test_kill import SCRIPTS
 
-import utils
+from experiment import EXPERIMENTS
+from experiment.parameters import PARAMS_FILE, declared, used_by
 
 CASES = int(os.environ.get("MISUSE_CASES", "4"))  # for each script
 SEED = os.environ.get("MISUSE_SEED", "0")
@@ -46,12 +47,12 @@ COSTLY = ("dataset", "data_dir", "num_workers", "backend", "scheduler_address")
 
 def some_arguments(script: str, choose: random.Random) -> list[str]:
     """One to three parameters of the script, sensible or not."""
-    names = [p.name for p in utils.used_by(script) if p.name not in (*COSTLY, "out_dir", "resume")]
+    names = [p.name for p in used_by(EXPERIMENTS[script]) if p.name not in (*COSTLY, "out_dir", "resume")]
     given = []
     for name in choose.sample(names, choose.randint(1, 3)):
-        parameter = utils.PARAMETERS[name]
+        parameter = declared()[name]
         values = [*NUMBERS, *TEXTS, "true", "false"]
-        sensible = list(parameter.choices) or {bool: ["true", "false"], str: TEXTS}.get(parameter.type, NUMBERS)
+        sensible = list(parameter.known) or {bool: ["true", "false"], str: TEXTS}.get(parameter.type, NUMBERS)
         given.append(f"--{name}={choose.choice(sensible if choose.random() < 0.8 else values)}")
     return given
 
@@ -70,7 +71,7 @@ def test_a_run_starts_or_says_one_line_and_leaves_nothing(harness, tmp_path, scr
             assert len(ending.said.splitlines()) == 1, (arguments, ending.said)
             assert not folder.exists(), (arguments, ending.said)
         elif ending.status == 0:
-            assert (folder / utils.PARAMS_FILE).exists()
+            assert (folder / PARAMS_FILE).exists()
 
 
 def test_training_that_overflows_ends_with_a_line(harness, tmp_path):
@@ -129,9 +130,9 @@ def test_an_episode_that_never_ends_is_ended(harness, tmp_path):
 def test_memory_that_is_not_there_is_one_line(tmp_path):
     """As of a batch of a thousand million images, which is a number that is allowed."""
     code = (
-        "import numpy, utils\n"
+        "import experiment, numpy, utils\n"
         "def main(params): numpy.empty((10**9, 10**6))\n"
-        "utils.run_script('run-wann-classification', main, '')"
+        "utils.run_script(experiment.CLASSIFICATION, main, '')"
     )
     command = [sys.executable, "-c", code, str(ROOT / "params/wann-classification/digits.yaml")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

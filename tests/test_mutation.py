@@ -1,5 +1,7 @@
 """Mutations: what each does to a genome worked out by hand, and what none may ever break."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from genomes import WANN_MUTATIONS, WLNN_MUTATIONS, evolved, genomes
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from evolution.errors import InputError
 from evolution.genome import ACTIVATION_NAMES, Genome
 from evolution.mutation import (
+    MUTATIONS,
     MutationSettings,
     _draw_free_pair,
     add_connection,
@@ -214,23 +217,27 @@ def test_without_inheritance_all_weights_are_redrawn_and_with_it_none():
     redrawn = mutate(parent, WLNN_MUTATIONS, rng)
     assert not np.isin(redrawn.weights, parent.weights).any()
     for _ in range(20):
-        settings_ = MutationSettings(0.5, 0.5, inherit_weights=True, connect_outputs=False, compact=True)
+        settings_ = replace(WLNN_MUTATIONS, inherit_weights=True)
         child = mutate(parent, settings_, rng)
         np.testing.assert_array_equal(child.weights[: parent.num_connections], parent.weights)
         x = rng.normal(size=(2, 6))
         assert np.isfinite(neuron_values(child, x, child.weights)).all()
 
 
+def of(*probabilities):
+    return MutationSettings(dict(zip(MUTATIONS, probabilities, strict=True)))
+
+
 @pytest.mark.parametrize("p", [(0.5, 0.5, 0.5), (0.3, 0.3, 0.3), (0, 0, 0), (float("nan"), 0.5, 0.5)])
 def test_probabilities_must_sum_to_one(p):
     with pytest.raises(InputError, match="sum to 1") as error:
-        MutationSettings(*p)
+        of(*p)
     assert all(str(value) in str(error.value) for value in p)
 
 
 def test_probabilities_sum_to_one_within_rounding():
-    MutationSettings(0.1, 0.2, 0.7)
-    MutationSettings(1 / 3, 1 / 3, 1 / 3)
+    of(0.1, 0.2, 0.7)
+    of(1 / 3, 1 / 3, 1 / 3)
 
 
 def test_mutations_come_with_their_probabilities():
@@ -238,7 +245,7 @@ def test_mutations_come_with_their_probabilities():
     genome = evolved(4, 6, 4, mutations=20)
     kinds = {"node": 0, "connection": 0, "activation": 0}
     for _ in range(2000):
-        child = mutate(genome, MutationSettings(0.2, 0.3, 0.5), rng)
+        child = mutate(genome, of(0.2, 0.3, 0.5), rng)
         if child.num_neurons > genome.num_neurons:
             kinds["node"] += 1
         elif child.num_connections > genome.num_connections:

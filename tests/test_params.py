@@ -8,16 +8,17 @@ import pytest
 import yaml
 
 import utils
-from evolution import checkpoint
 from evolution.errors import InputError
+from experiment import EXPERIMENTS, GYM, WLNN, parameters
+from experiment.folder import EVOLUTION, open_run
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "params").glob("*/*.yaml"))
 SWINGUP = str(ROOT / "params/wann-gym/CartPoleSwingUp.yaml")
 
 
-def read(*arguments, script=utils.GYM):
-    return utils.read_params(script, "", [str(a) for a in arguments])
+def read(*arguments, experiment=GYM):
+    return parameters.read_params(experiment, "", [str(a) for a in arguments])
 
 
 def write(tmp_path, text):
@@ -28,7 +29,7 @@ def write(tmp_path, text):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_every_parameter_file_can_be_read(file):
-    params = read(file, script=f"run-{file.parent.name}")
+    params = read(file, experiment=EXPERIMENTS[f"run-{file.parent.name}"])
     assert params.script == f"run-{file.parent.name}"
     if "evolution" not in file.parent.name:
         utils.evolution_settings(params)
@@ -72,14 +73,14 @@ def test_a_seed_is_drawn_and_recorded_where_none_is_given():
 
 def test_what_is_recorded_can_be_read_again(tmp_path):
     first = read(SWINGUP, "--seed", 7, "--p_add_node", "0.25", "--out_dir", tmp_path / "x")
-    again = read(write(tmp_path, utils.yaml_text(first)))
+    again = read(write(tmp_path, parameters.yaml_text(first)))
     assert again.as_dict() == first.as_dict()
     assert again.out_dir is None
 
 
 def test_numbers_as_people_write_them(tmp_path):
     file = write(tmp_path, "dataset: digits\nlr: 1e-3\ncheckpoint_period: 5\n")
-    p = read(file, script=utils.WLNN)
+    p = read(file, experiment=WLNN)
     assert (p.lr, p.checkpoint_period) == (0.001, 5.0)
     assert isinstance(p.checkpoint_period, float)
 
@@ -153,9 +154,9 @@ def test_missing_parameter_files_are_named(tmp_path):
         read()
 
 
-@pytest.mark.parametrize("script", utils.ALL)
-def test_help_shows_the_seven_groups_and_only_what_the_script_uses(script):
-    text = utils.help_text(script, "")
+@pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=list(EXPERIMENTS))
+def test_help_shows_the_seven_groups_and_only_what_the_script_uses(experiment):
+    text = parameters.help_text(experiment, "")
     headings = re.findall(r"^([a-z ]+):$", text, re.MULTILINE)
     assert [h for h in headings if h != "options"] == [
         "evolution",
@@ -166,16 +167,16 @@ def test_help_shows_the_seven_groups_and_only_what_the_script_uses(script):
         "computation",
         "miscellaneous",
     ]
-    for p in utils.PARAMETERS.values():
-        assert (f"--{p.name} " in text) == (script in p.scripts)
-        assert script not in p.scripts or " ".join(p.help.split()[:3]) in " ".join(text.split())
+    for p in parameters.declared().values():
+        assert (f"--{p.name} " in text) == p.is_used_by(experiment)
+        assert not p.is_used_by(experiment) or " ".join(p.help.split()[:3]) in " ".join(text.split())
 
 
 def test_defaults_are_allowed_values():
-    for p in utils.PARAMETERS.values():
-        for script in p.scripts:
-            default = p.default_for(script)
-            if default is not utils.REQUIRED and default is not None:
+    for experiment in EXPERIMENTS.values():
+        for p in parameters.used_by(experiment):
+            default = p.default_for(experiment)
+            if default is not parameters.REQUIRED and default is not None:
                 assert p.check(default, "") == default
 
 
@@ -187,15 +188,15 @@ def test_sizes_must_be_the_tasks_own():
 
 def test_folders_are_made_whole_or_not_at_all(tmp_path):
     params = read(SWINGUP, "--seed", 1, "--out_dir", tmp_path / "deep/run")
-    with utils.open_run(params, checkpoint.from_bytes) as (run, state):
+    with open_run(params, EVOLUTION) as (run, state):
         run.log.info("hello")
         assert state is None
         assert yaml.safe_load((run.path / "params.yaml").read_text())["seed"] == 1
     assert "hello" in (tmp_path / "deep/run/run.log").read_text()
-    with pytest.raises(InputError, match="exists"), utils.open_run(params, checkpoint.from_bytes):
+    with pytest.raises(InputError, match="exists"), open_run(params, EVOLUTION):
         pass
     replaced = read(SWINGUP, "--seed", 2, "--out_dir", tmp_path / "deep/run", "--overwrite_output")
-    with utils.open_run(replaced, checkpoint.from_bytes):
+    with open_run(replaced, EVOLUTION):
         pass
     assert "hello" not in (tmp_path / "deep/run/run.log").read_text()
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["run"]
@@ -204,7 +205,7 @@ def test_folders_are_made_whole_or_not_at_all(tmp_path):
 def test_a_folder_that_is_no_run_is_never_replaced(tmp_path):
     (tmp_path / "thesis.txt").write_text("five years of work")
     params = read(SWINGUP, "--out_dir", tmp_path, "--overwrite_output")
-    with pytest.raises(InputError, match="no run's folder"), utils.open_run(params, checkpoint.from_bytes):
+    with pytest.raises(InputError, match="no run's folder"), open_run(params, EVOLUTION):
         pass
     assert (tmp_path / "thesis.txt").exists()
 
@@ -212,12 +213,12 @@ def test_a_folder_that_is_no_run_is_never_replaced(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     params = read(SWINGUP, "--out_dir", tmp_path / "file/run")
-    with pytest.raises(InputError, match="cannot be written"), utils.open_run(params, checkpoint.from_bytes):
+    with pytest.raises(InputError, match="cannot be written"), open_run(params, EVOLUTION):
         pass
 
 
 def test_resuming_takes_the_folders_parameters_and_few_others(tmp_path):
-    with utils.open_run(read(SWINGUP, "--seed", 5, "--out_dir", tmp_path / "run"), checkpoint.from_bytes):
+    with open_run(read(SWINGUP, "--seed", 5, "--out_dir", tmp_path / "run"), EVOLUTION):
         pass
     p = read("--resume", tmp_path / "run", "--num_generations", 2000, "--num_workers", 2)
     assert (p.seed, p.num_generations, p.num_workers, p.population_size) == (5, 2000, 2, 192)
@@ -226,7 +227,7 @@ def test_resuming_takes_the_folders_parameters_and_few_others(tmp_path):
     with pytest.raises(InputError, match="no run in this folder"):
         read("--resume", tmp_path)
     with pytest.raises(InputError, match="parameters of 'run-wann-gym', not of run-wlnn-mnist"):
-        read("--resume", tmp_path / "run", script=utils.WLNN)
+        read("--resume", tmp_path / "run", experiment=WLNN)
 
 
 def test_show_is_short_whatever_it_gets():
@@ -234,4 +235,4 @@ def test_show_is_short_whatever_it_gets():
     for _ in range(100):
         bomb = [bomb] * 10
     for value in (bomb, 10**10000, "y" * 10**6, {i: i for i in range(1000)}, np.float32(3)):
-        assert len(utils.show(value)) < 5000
+        assert len(parameters.show(value)) < 5000

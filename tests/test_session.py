@@ -2,21 +2,20 @@
 
 import numpy as np
 import pytest
-import torch
 from genomes import evolved
-from states import Folder, encoded
+from states import encoded, opened
 
 from envs.datasets import Dataset
 from evolution import checkpoint
 from evolution.errors import InputError
+from experiment.folder import Codec, decode
+from experiment.observers import Checkpoints, Epochs, watch
 from learning import session
-from learning.session import SessionSettings, from_bytes, run_session
-from learning.settings import TrainingSettings
+from learning.session import SessionSettings
 
 
-def settings(num_epochs: int, optimizer: str, period: float) -> SessionSettings:
-    training = TrainingSettings(optimizer=optimizer, batch_size=10, num_epochs=num_epochs)
-    return SessionSettings(1, training, 10, period, {}, torch.device("cpu"))
+def settings(num_epochs: int, optimizer: str) -> SessionSettings:
+    return SessionSettings(1, num_epochs, 10, 10, "backprop", optimizer, 0.01, False)
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +25,23 @@ def dataset():
     return Dataset(images, labels, images, labels)
 
 
-def train(path, dataset, num_epochs, optimizer, state=None, period=0.0):
-    path.mkdir()
-    folder = Folder(path)
+CODEC = Codec(session.pack, session.unpack)
+
+
+def from_bytes(content):
+    return decode(content, CODEC).state
+
+
+def train(path, dataset, num_epochs, optimizer, state=None, period=0.0, others=()):
     genome = evolved(3, 4, 2, 1.0, mutations=12, with_weights=True)
+    run = opened(path)
     try:
-        return run_session(genome, dataset, settings(num_epochs, optimizer, period), folder, state)
+        genome = genome if state is None else state.genome
+        epochs = session.epochs(genome, dataset, settings(num_epochs, optimizer), state)
+        with Checkpoints(run, CODEC, period, state) as checkpoints:
+            return watch(epochs, [*others, Epochs(run, {}), checkpoints], state).trained
     finally:
-        folder.close()
+        run.close()
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adadelta"])
@@ -71,15 +79,11 @@ def test_a_session_checkpoint_that_ends_early_is_refused_wherever_it_ends(tmp_pa
             from_bytes(content[:length])
 
 
-def test_ctrl_c_keeps_every_epoch(tmp_path, dataset, monkeypatch):
-    real = session.record
-
-    def interrupted(epoch, *arguments):
-        if epoch == 3:
+def test_ctrl_c_keeps_every_epoch(tmp_path, dataset):
+    def interrupt(state):
+        if state.progress == 3:
             raise KeyboardInterrupt
-        real(epoch, *arguments)
 
-    monkeypatch.setattr(session, "record", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "run", dataset, 5, "adam", period=1e9)
+        train(tmp_path / "run", dataset, 5, "adam", period=1e9, others=[interrupt])
     assert from_bytes((tmp_path / "run" / checkpoint.NAME).read_bytes()).progress == 2

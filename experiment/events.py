@@ -35,13 +35,16 @@ with _hidden("torch"):
 class EventLog:
     """One event file in `folder`. Every generation is one event that holds all its scalars."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str | None = None) -> None:
         folder.mkdir(exist_ok=True)
-        # TensorBoard reads a folder's files in the order of their names; the time alone is not unique.
-        count = len(list(folder.glob("events*")))
-        name = f"events.out.tfevents.{int(time.time()):010d}.{count:04d}.{socket.gethostname()}"
-        self._file = open(folder / name, "wb")  # noqa: SIM115 - held until close
+        self._file = open(folder / (name or self.next_name(folder)), "wb")  # noqa: SIM115 - held until close
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+
+    @staticmethod
+    def next_name(folder: Path) -> str:
+        """A new file's name: TensorBoard reads them in the order of their names; the time alone is not unique."""
+        count = len(list(folder.glob("events*")))
+        return f"events.out.tfevents.{int(time.time()):010d}.{count:04d}.{socket.gethostname()}"
 
     def _write(self, event: Event) -> None:
         content = event.SerializeToString()
