@@ -8,7 +8,7 @@ from envs.classification_task import ClassificationTask
 
 def main(params: utils.Params) -> None:
     task = ClassificationTask(
-        datasets.load(params.dataset, params.data_dir),
+        datasets.for_run(params),
         batch_size=params.batch_size,
         workers=utils.workers(params),
         evaluator=params.evaluator,

@@ -58,7 +58,7 @@ def load_network(params: utils.Params, num_inputs: int, num_outputs: int) -> Gen
 
 
 def main(params: utils.Params) -> None:
-    dataset = datasets.load(params.dataset, params.data_dir)
+    dataset = datasets.for_run(params)
     num_inputs, num_outputs = dataset.train_images.shape[1], int(dataset.train_labels.max()) + 1
     utils.check_sizes(params, num_inputs, num_outputs)
     settings = session.SessionSettings(

@@ -8,7 +8,7 @@ from learning.task import LearningTask
 
 def main(params: utils.Params) -> None:
     task = LearningTask(
-        datasets.load(params.dataset, params.data_dir),
+        datasets.for_run(params),
         learning_rule=params.learning_rule,
         optimizer=params.optimizer,
         lr=params.lr,

@@ -157,6 +157,12 @@ def _learning_rules() -> Iterable[str]:
     return LEARNING_RULES
 
 
+def _data_sets() -> Iterable[str]:
+    from envs.datasets import DATASETS
+
+    return DATASETS
+
+
 # fmt: off
 DECLARED: dict[str, list[Parameter]] = {
     "evolution": [
@@ -207,9 +213,12 @@ DECLARED: dict[str, list[Parameter]] = {
         Parameter("keep_weights", bool, False, "start from the saved network's weights", ("one network",)),
     ],
     "task and data set": [
-        Parameter("dataset", str, REQUIRED, "the images", ("images",), choices=("digits", "mnist")),
-        Parameter("data_dir", str, None, "folder of the MNIST files; else the variable MNIST_DIR, else data/mnist",
+        Parameter("dataset", str, REQUIRED, "the images, or signals", ("images",), choices=_data_sets),
+        Parameter("data_dir", str, None, "folder or file of the data set; else a variable (MNIST_DIR), else data/",
                   ("images",), changeable=True),
+        Parameter("image_size", int, None, "pixels a side that images are resized to; else 16, and 8 for digits",
+                  ("images",), low=1, high=1024),
+        Parameter("deskew", bool, None, "shear images upright; else for mnist alone", ("images",)),
         Parameter("env_name", str, REQUIRED, "id of a Gymnasium environment, or CartPoleSwingUp", ("episodes",)),
         Parameter("max_episode_steps", int, None, "longest episode; else the environment's own limit", ("episodes",),
                   low=1),

@@ -35,6 +35,9 @@ def test_every_parameter_file_can_be_read(file):
         utils.evolution_settings(params)
 
 
+OTHER_DATA = ("fashion_mnist", "kmnist", "mnist_1d", "file")
+
+
 def test_all_files_of_the_specification_are_there():
     rules = ("backprop", "feedback_alignment", "hebbian", "last_layer")
     names = {f"{file.parent.name}/{file.stem}" for file in FILES}
@@ -42,6 +45,8 @@ def test_all_files_of_the_specification_are_there():
         *(f"wann-gym/{name}" for name in ("CartPole-v0", "CartPoleSwingUp", "BipedalWalker-v2")),
         "wann-classification/digits",
         "wann-classification/mnist",
+        *(f"wann-classification/{name}" for name in OTHER_DATA),
+        *(f"{folder}/{name}-backprop" for folder in ("wlnn-mnist", "wlnn-mnist-no-evolution") for name in OTHER_DATA),
         "wlnn-mnist/digits-backprop",
         *(f"wlnn-mnist/mnist-{rule}" for rule in rules),
         *(f"wlnn-mnist-no-evolution/mnist-{rule}" for rule in rules),

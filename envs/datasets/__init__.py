@@ -4,13 +4,14 @@ A set is found as it comes (`Source.find`), checked, and then prepared: resized 
 """
 
 from pathlib import Path
+from typing import Any
 
 from envs.datasets import digits, fashion_mnist, file, kmnist, mnist, mnist_1d
 from envs.datasets.preparation import prepared
 from envs.datasets.source import Dataset, Source, checked
 from evolution.errors import InputError
 
-__all__ = ["DATASETS", "Dataset", "Source", "load", "preparation_of"]
+__all__ = ["DATASETS", "Dataset", "Source", "for_run", "load", "preparation_of"]
 
 DATASETS: dict[str, Source] = {
     "digits": digits.SOURCE,
@@ -37,6 +38,12 @@ def load(
     if image_size is None or source.is_prepared(image_size, deskew):
         return Dataset.of(checked(name, raw))
     return prepared(name, raw, image_size, deskew)
+
+
+def for_run(params: Any) -> Dataset:
+    """The data set that a run's parameters name, prepared as they say; then they say what was used."""
+    params.image_size, params.deskew = preparation_of(params.dataset, params.image_size, params.deskew)
+    return load(params.dataset, params.data_dir, image_size=params.image_size, deskew=params.deskew)
 
 
 def preparation_of(name: str, image_size: int | None = None, deskew: bool | None = None) -> tuple[int | None, bool]:
