@@ -13,6 +13,7 @@ from experiment import origin
 from experiment.folder import Codec, open_run
 from experiment.observers import Bar, Checkpoints, Epochs, finish, watch
 from learning import session
+from learning.settings import TrainingSettings
 
 
 def make_network(params: utils.Params, num_inputs: int, num_outputs: int) -> Genome:
@@ -63,13 +64,8 @@ def main(params: utils.Params) -> None:
     utils.check_sizes(params, num_inputs, num_outputs)
     settings = session.SessionSettings(
         seed=params.seed,
-        num_epochs=params.num_epochs,
-        batch_size=params.batch_size,
+        training=TrainingSettings.of(vars(params)),
         batch_size_eval=params.batch_size_eval,
-        learning_rule=params.learning_rule,
-        optimizer=params.optimizer,
-        lr=params.lr,
-        train_only_outputs=params.train_only_outputs,
         device=session.device(params.use_cuda),
     )
 
@@ -83,7 +79,7 @@ def main(params: utils.Params) -> None:
         genome = begin() if state is None else state.genome
         epochs = session.epochs(genome, dataset, settings, state)
         done = 0 if state is None else state.progress
-        record, bar = Epochs(run, origin.provenance(params)), Bar(settings.num_epochs, done, "epoch")
+        record, bar = Epochs(run, origin.provenance(params)), Bar(params.num_epochs, done, "epoch")
         with bar, Checkpoints(run, codec, params.checkpoint_period, state) as checkpoints:
             state = watch(epochs, [record, bar, checkpoints], state)
         finish(state, [record])

@@ -3,21 +3,17 @@
 import experiment
 import utils
 from envs import datasets
+from learning.settings import TrainingSettings
 from learning.task import LearningTask
 
 
 def main(params: utils.Params) -> None:
     task = LearningTask(
         datasets.for_run(params),
-        learning_rule=params.learning_rule,
-        optimizer=params.optimizer,
-        lr=params.lr,
-        num_epochs=params.num_epochs,
+        TrainingSettings.of(vars(params)),
         num_epochs_long=params.num_epochs_long,
-        batch_size=params.batch_size,
         batch_size_eval=params.batch_size_eval,
         evaluation_period=params.evaluation_period,
-        train_only_outputs=params.train_only_outputs,
         workers=utils.workers(params),
         evaluator=params.evaluator,
         use_cuda=params.use_cuda,

@@ -15,6 +15,7 @@ from envs.datasets import Dataset
 from evolution.errors import InputError
 from evolution.genome import Genome
 from evolution.workers import Workers
+from learning.settings import TrainingSettings
 from learning.task import LearningTask
 
 SUMMARY = "tensorboard_summary"
@@ -73,7 +74,7 @@ class RunFolder:
 
     @property
     def rule(self) -> str:
-        """The learning rule that really trained, see `learning.training.effective_rule`."""
+        """The learning rule that really trained, see `learning.settings.TrainingSettings.of`."""
         return "last_layer" if self.params.get("train_only_outputs") else str(self.params.get("learning_rule"))
 
     @property
@@ -145,14 +146,9 @@ def learning_task(params: Mapping[str, Any], dataset: Dataset, num_epochs: int, 
         raise InputError(f"the run's parameters lack {', '.join(missing)}")
     return LearningTask(
         dataset,
-        learning_rule=params["learning_rule"],
-        optimizer=params["optimizer"],
-        lr=params["lr"],
-        num_epochs=params["num_epochs"],
+        TrainingSettings.of(params),
         num_epochs_long=num_epochs,
-        batch_size=params["batch_size"],
         batch_size_eval=params.get("batch_size_eval", 1000),
         evaluation_period=params.get("evaluation_period", "last_epoch"),
-        train_only_outputs=params["train_only_outputs"],
         workers=workers,
     )

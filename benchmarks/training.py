@@ -1,7 +1,6 @@
 """Training kernels against the torch reference on images of MNIST's number and size; and a whole generation."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from evolution.mutation import MutationSettings, add_node, compact_layers, mutat
 from evolution.workers import Workers
 from learning import training
 from learning.compiled import train_population
+from learning.settings import TrainingSettings
 from learning.task import LearningTask
 
 NUM_IMAGES, NUM_INPUTS, NUM_OUTPUTS = 60000, 256, 10
@@ -82,17 +82,16 @@ def epochs(
     """Seconds per network and epoch: of the first genome by torch, of all of them in one chunk by the kernels."""
     rng = np.random.default_rng(1)
     order = training.draw_order(1, len(images), rng)
-    back = [training.draw_feedback(genome, learning_rule, rng) for genome in genomes]
-    options: dict[str, Any] = {"learning_rule": learning_rule, "optimizer": "adam", "lr": 0.01, "num_epochs": 1}
-    options["batch_size"] = batch_size
+    draws = [training.draw(genome, learning_rule, rng) for genome in genomes]
+    settings = TrainingSettings(learning_rule, num_epochs=1, batch_size=batch_size)
 
     def reference() -> float:
         short = order[:, : REFERENCE_BATCHES * batch_size]
-        training.train(genomes[0], images, labels, order=short, feedback=back[0], **options)
+        training.train(genomes[0], images, labels, settings, order=short, draws=draws[0])
         return REFERENCE_BATCHES / (len(images) // batch_size)
 
     def fast() -> float:
-        train_population(genomes, images, labels, order=order, feedbacks=back, **options)
+        train_population(genomes, images, labels, settings, order=order, draws=draws)
         return len(genomes)
 
     reference()  # torch loads its optimisers with the first use
@@ -104,15 +103,10 @@ def generation(images: np.ndarray, labels: np.ndarray, rounds: int = 2) -> Pairs
     population = grown_population(np.linspace(130, 1500, 180).astype(int).tolist())
     task = LearningTask(
         (images, labels, images[:1000], labels[:1000]),
-        learning_rule="backprop",
-        optimizer="adam",
-        lr=0.01,
-        num_epochs=1,
+        TrainingSettings(num_epochs=1),
         num_epochs_long=1,
-        batch_size=256,
         batch_size_eval=1000,
         evaluation_period="last_epoch",
-        train_only_outputs=False,
         workers=Workers(2),
     )
 

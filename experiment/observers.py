@@ -120,7 +120,7 @@ def summary(state: State) -> str:
 
 @dataclass
 class TensorBoard:
-    """The scalars of each generation (docs/parameters-and-tags.md)."""
+    """The scalars of each generation (docs/tags.md)."""
 
     writer: EventLog
 

@@ -79,9 +79,12 @@ class MaskedLinear(torch.nn.Module):
 
         With `feedback` (S, T) the error goes back through it in place of the weights.
         """
+        return self.activation(self.sums(values, feedback))
+
+    def sums(self, values: Tensor, feedback: Tensor | None = None) -> Tensor:
+        """What `forward` applies the activation to, (B, T)."""
         sources, matrix = values[:, self.sources], self.matrix(self.weights)
-        sums = sources @ matrix if feedback is None else FeedbackLinear.apply(sources, matrix, feedback)
-        return self.activation(sums)
+        return sources @ matrix if feedback is None else FeedbackLinear.apply(sources, matrix, feedback)
 
 
 class Network(torch.nn.Module):

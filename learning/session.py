@@ -13,7 +13,8 @@ from evolution import checkpoint
 from evolution.errors import InputError, RunError
 from evolution.genome import Genome
 from evolution.loop import Purpose, generator
-from learning.training import Trainer, check_batch_size, draw_feedback, effective_rule, test
+from learning.settings import TrainingSettings, check_batch_size
+from learning.training import Trainer, draw, test
 from networks.devices import freest_gpu
 
 LOG = logging.getLogger(__name__)
@@ -21,16 +22,11 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """How one network is trained. The names are those of the parameters."""
+    """How one network is trained and tested. The names are those of the parameters."""
 
     seed: int
-    num_epochs: int
-    batch_size: int
+    training: TrainingSettings
     batch_size_eval: int
-    learning_rule: str
-    optimizer: str
-    lr: float
-    train_only_outputs: bool
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
@@ -60,23 +56,24 @@ def epochs(
     In each, loss and accuracy on the whole training and test set and the statistics of the weights are measured. Raises
     InputError where a batch is larger than the data set, RunError where training overflows.
     """
+    training = settings.training
     torch.set_num_threads(1)  # with more, sums are divided among them, and the result depends on how many there are
     trainer = check(genome, dataset, settings, state)
     if state is None:
         yield SessionState(0, genome, arrays_of(trainer), measure(genome, dataset, settings))
-    for epoch in range(1 if state is None else state.progress + 1, settings.num_epochs + 1):
+    for epoch in range(1 if state is None else state.progress + 1, training.num_epochs + 1):
         rng = generator(settings.seed, epoch, Purpose.EVALUATION)
         order = rng.permutation(len(dataset.train_images))
-        trainer.epoch(dataset.train_images, dataset.train_labels, order, settings.batch_size)
+        trainer.epoch(dataset.train_images, dataset.train_labels, order, training.batch_size)
         if not np.isfinite(trainer.weights).all():
-            raise RunError(f"epoch {epoch}: training overflowed, the weights are not finite (lr is {settings.lr})")
+            raise RunError(f"epoch {epoch}: training overflowed, the weights are not finite (lr is {training.lr})")
         trained = replace(genome, weights=trainer.weights)
         yield SessionState(epoch, genome, arrays_of(trainer), measure(trained, dataset, settings))
 
 
 def check(genome: Genome, dataset: Dataset, settings: SessionSettings, state: SessionState | None = None) -> Trainer:
     """A trainer as it is before the first epoch, or as `state` left it. Raises InputError for what does not fit."""
-    check_batch_size(settings.batch_size, len(dataset.train_images))
+    check_batch_size(settings.training.batch_size, len(dataset.train_images))
     trainer = _trainer(genome, settings)
     if state is not None:
         restore(trainer, state.trainer)
@@ -93,15 +90,8 @@ def device(use_cuda: bool) -> torch.device:
 
 
 def _trainer(genome: Genome, settings: SessionSettings) -> Trainer:
-    rule = effective_rule(settings.learning_rule, settings.train_only_outputs)
-    return Trainer(
-        genome,
-        learning_rule=rule,
-        optimizer=settings.optimizer,
-        lr=settings.lr,
-        feedback=draw_feedback(genome, rule, generator(settings.seed, 0, Purpose.FEEDBACK)),
-        device=settings.device,
-    )
+    draws = draw(genome, settings.training.learning_rule, generator(settings.seed, 0, Purpose.FEEDBACK))
+    return Trainer(genome, settings.training, draws=draws, device=settings.device)
 
 
 def measure(genome: Genome, dataset: Dataset, settings: SessionSettings) -> dict[str, float]:
@@ -136,8 +126,9 @@ def weight_statistics(genome: Genome) -> dict[str, float]:
 
 
 def arrays_of(trainer: Trainer) -> checkpoint.Arrays:
-    """The trainer's weights (E,) and its optimiser's state, as arrays by name."""
-    arrays = {"weights": trainer.weights}
+    """The trainer's weights (E,) and the states of its rule and its optimiser, as arrays by name."""
+    arrays: checkpoint.Arrays = {"weights": trainer.weights}
+    arrays |= {f"rule/{name}": array for name, array in trainer.rule.state().items()}
     for i, values in trainer.optimizer.state_dict()["state"].items():
         arrays |= {f"optimizer/{i}/{key}": v.cpu().numpy().copy() for key, v in values.items() if v is not None}
     return arrays
@@ -148,7 +139,10 @@ def restore(trainer: Trainer, arrays: checkpoint.Arrays) -> None:
     parameters = [parameter for group in trainer.optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     with checkpoint.foreign_content():
+        trainer.rule.load_state({n.removeprefix("rule/"): a for n, a in arrays.items() if n.startswith("rule/")})
         for name, array in arrays.items():
+            if name.startswith("rule/"):
+                continue
             shapes: list[tuple[int, ...]] = [trainer.weights.shape]
             if name != "weights":
                 _, i, key = name.split("/")

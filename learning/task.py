@@ -14,17 +14,9 @@ from evolution.errors import InputError, RunError
 from evolution.genome import Genome
 from evolution.task import Fitness, Task
 from evolution.workers import Workers
-from learning.rules import rule_class
-from learning.training import (
-    OPTIMIZERS,
-    Training,
-    check_batch_size,
-    draw_feedback,
-    draw_order,
-    effective_rule,
-    to_tensor,
-    train,
-)
+from learning.rules import Draws, rule_class
+from learning.settings import TrainingSettings, check_batch_size
+from learning.training import Training, draw, draw_order, to_tensor, train
 from learning.training import test as test_network
 from networks.devices import freest_gpu
 
@@ -32,7 +24,7 @@ LOG = logging.getLogger(__name__)
 
 FloatArray = npt.NDArray[np.float32]
 LabelArray = npt.NDArray[np.int64]
-Item = tuple[Genome, FloatArray | None]  # a network to train and the rule's fixed backward weights
+Item = tuple[Genome, Draws]  # a network to train, and what its training has of its own at random
 
 # Which batches of (num_epochs, batches) count; where an epoch has fewer than ten, all of it (SPEC 4).
 EVALUATION_PERIODS: dict[str, Callable[[npt.NDArray], npt.NDArray]] = {
@@ -49,24 +41,19 @@ class LearningTask(Task):
     """Networks are trained from their weights; `reward` is minus the training loss, `acc` the training accuracy.
 
     `dataset` are train images (n, I) float32, train labels (n,) int64, and the same for the test. Every network trains
-    on the same batches in the same order, and has a generator of its own for its feedback weights. The compiled kernels
-    compute in threads, torch in worker processes, which may share GPUs. `train_only_outputs` turns every rule into
-    `last_layer`. Raises InputError for a setting that cannot be.
+    on the same batches in the same order, and has a generator of its own for its feedback weights and noise. The
+    compiled kernels compute in threads, torch in worker processes, which may share GPUs. Raises InputError for a
+    setting that cannot be.
     """
 
     def __init__(
         self,
         dataset: tuple[FloatArray, LabelArray, FloatArray, LabelArray],
+        settings: TrainingSettings,
         *,
-        learning_rule: str,
-        optimizer: str,
-        lr: float,
-        num_epochs: int,
         num_epochs_long: int,
-        batch_size: int,
         batch_size_eval: int,
         evaluation_period: str,
-        train_only_outputs: bool,
         workers: Workers,
         evaluator: str = "auto",
         use_cuda: bool = False,
@@ -74,19 +61,11 @@ class LearningTask(Task):
         self.train_images, self.train_labels, self.test_images, self.test_labels = dataset
         self.num_inputs = self.train_images.shape[1]
         self.num_outputs = int(self.train_labels.max()) + 1
-        check_batch_size(batch_size, len(self.train_images))
-        rule_class(learning_rule)
-        _check("optimizer", optimizer, OPTIMIZERS)
+        check_batch_size(settings.batch_size, len(self.train_images))
+        self.rule = rule_class(settings.learning_rule)
         _check("evaluation_period", evaluation_period, EVALUATION_PERIODS)
         _check("evaluator", evaluator, ("auto", "reference", "compiled"))
-        self.learning_rule = effective_rule(learning_rule, train_only_outputs)
-        self.settings: dict[str, Any] = {
-            "learning_rule": self.learning_rule,
-            "optimizer": optimizer,
-            "lr": lr,
-            "batch_size": batch_size,
-        }
-        self.num_epochs, self.num_epochs_long = num_epochs, num_epochs_long
+        self.settings, self.num_epochs_long = settings, num_epochs_long
         self.batch_size_eval = batch_size_eval
         self.evaluation_period = evaluation_period
         self.workers, self.evaluator = workers, evaluator
@@ -98,7 +77,7 @@ class LearningTask(Task):
         self.use_cuda = use_cuda and torch.cuda.is_available()
         if use_cuda and not self.use_cuda:
             LOG.warning("use_cuda: torch finds no GPU, so the CPU computes")
-        rule, optimizer = self.learning_rule, self.settings["optimizer"]
+        rule, optimizer = self.settings.learning_rule, self.settings.optimizer
         plain = Genome.initial(self.num_inputs, self.num_outputs, 0.0, np.random.default_rng(0), with_weights=True)
         self.kernels = evaluator != "reference" and not self.use_cuda
         self.kernels = self.kernels and self._has_kernels(plain)
@@ -111,7 +90,7 @@ class LearningTask(Task):
 
     def evaluate(self, population: Sequence[Genome], rng: np.random.Generator) -> Fitness:
         """Train every network; a network whose loss or weights overflow has the reward minus infinity."""
-        trainings = self._train(population, self.num_epochs, rng)
+        trainings = self._train(population, self.settings.num_epochs, rng)
         finite = np.array([_is_finite(training) for training in trainings])
         period = EVALUATION_PERIODS[self.evaluation_period]
         reward = np.array([-_mean(period(t.losses)) for t in trainings])
@@ -173,14 +152,14 @@ class LearningTask(Task):
     def _train(self, population: Sequence[Genome], num_epochs: int, rng: np.random.Generator) -> list[Training]:
         order = draw_order(num_epochs, len(self.train_images), rng)
         generators = rng.spawn(len(population))
-        feedbacks = [draw_feedback(g, self.learning_rule, r) for g, r in zip(population, generators, strict=True)]
-        items = list(zip(population, feedbacks, strict=True))
-        settings = self.settings | {"num_epochs": num_epochs}
+        rule = self.settings.learning_rule
+        items = [(genome, draw(genome, rule, own)) for genome, own in zip(population, generators, strict=True)]
+        settings = replace(self.settings, num_epochs=num_epochs)
         shared = (self.train_images, self.train_labels, order, settings)
         return self._spread(items, _train_compiled, _train_torch, *shared)
 
     def _test(self, population: Sequence[Genome], images: FloatArray, labels: LabelArray) -> list[tuple[float, float]]:
-        items: list[Item] = [(genome, None) for genome in population]
+        items: list[Item] = [(genome, Draws()) for genome in population]
         return self._spread(items, _test_compiled, _test_torch, images, labels, self.batch_size_eval)
 
     def _spread(self, items: list[Item], kernels: Callable, reference: Callable, *shared: Any) -> list[Any]:
@@ -199,16 +178,16 @@ class LearningTask(Task):
     def _has_kernels(self, genome: Genome) -> bool:
         from learning import compiled  # torch's workers need no numba
 
-        return compiled.supports(genome, self.learning_rule, self.settings["optimizer"])
+        return compiled.supports(genome, self.settings.learning_rule, self.settings.optimizer)
 
 
 def _train_compiled(
-    items: Sequence[Item], images: FloatArray, labels: LabelArray, order: npt.NDArray, settings: Mapping[str, Any]
+    items: Sequence[Item], images: FloatArray, labels: LabelArray, order: npt.NDArray, settings: TrainingSettings
 ) -> Sequence[Training]:
     from learning import compiled
 
-    genomes, feedbacks = zip(*items, strict=True)
-    return compiled.train_population(genomes, images, labels, order=order, feedbacks=feedbacks, **settings)
+    genomes, draws = zip(*items, strict=True)
+    return compiled.train_population(genomes, images, labels, settings, order=order, draws=draws)
 
 
 def _test_compiled(
@@ -224,11 +203,11 @@ def _train_torch(
     images: FloatArray,
     labels: LabelArray,
     order: npt.NDArray,
-    settings: Mapping[str, Any],
+    settings: TrainingSettings,
     use_cuda: bool,
 ) -> Sequence[Training]:
     with _on_device(images, labels, use_cuda) as (device, pixels, truth):
-        return [train(g, pixels, truth, order=order, feedback=f, device=device, **settings) for g, f in items]
+        return [train(g, pixels, truth, settings, order=order, draws=d, device=device) for g, d in items]
 
 
 def _test_torch(

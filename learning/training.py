@@ -3,6 +3,8 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +12,22 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from evolution.errors import InputError
 from evolution.genome import Genome
 from learning.layers import Network
-from learning.rules import rule_class
+from learning.rules import Draws, LearningRule, rule_class
+from learning.settings import OPTIMIZER_NAMES, TrainingSettings, as_settings, check_batch_size
+
+__all__ = [
+    "Draws",
+    "Trainer",
+    "Training",
+    "TrainingSettings",
+    "connection_gradients",
+    "draw",
+    "forward",
+    "test",
+    "train",
+]
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.integer]
@@ -26,6 +40,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adadelta": torch.optim.Adadelta,
 }
+assert tuple(OPTIMIZERS) == OPTIMIZER_NAMES
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,7 @@ class Training:
     weights_by_epoch: FloatArray  # (num_epochs + 1, E) those it began with, then those after each epoch
     losses: FloatArray  # (num_epochs, batches)
     accuracies: FloatArray  # (num_epochs, batches)
+    feedback: FloatArray | None = None  # the rule's backward weights at the end; None where it has none
 
     @property
     def weights(self) -> FloatArray:
@@ -45,45 +61,39 @@ class Training:
 class Trainer:
     """One network in training: its weights, its learning rule, and the optimiser's state.
 
-    `feedback` are the rule's fixed backward weights, see `draw_feedback`. With `train_only_outputs` only the
-    connections into the outputs change, by the gradient, whatever the rule: all rules train those alike. Raises
-    InputError for an unknown rule or optimiser, ValueError for feedback of a wrong shape.
+    `draws` are what `draw` gives, or `feedback` its feedback weights alone. The settings may be given as `fields`.
+    Raises InputError for an unknown rule or optimiser, ValueError for feedback of a wrong shape.
     """
 
     def __init__(
         self,
         genome: Genome,
+        settings: TrainingSettings | None = None,
         *,
-        learning_rule: str = "backprop",
-        optimizer: str = "adam",
-        lr: float = 0.01,
-        train_only_outputs: bool = False,
+        draws: Draws | None = None,
         feedback: FloatArray | None = None,
         device: Device = "cpu",
+        **fields: Any,
     ) -> None:
-        rule = rule_class(effective_rule(learning_rule, train_only_outputs))
-        if optimizer not in OPTIMIZERS:
-            raise InputError(f"unknown optimizer {optimizer!r:.60}; known are {', '.join(OPTIMIZERS)}")
+        self.settings = as_settings(settings, fields)
         self.network = Network(genome).to(device)
-        self.rule = rule(self.network, None if feedback is None else to_tensor(feedback, device))
-        self.lr = lr
-        self.optimizer = OPTIMIZERS[optimizer]([layer.weights for layer in self.rule.optimized_layers()], lr=lr)
+        cls = rule_class(self.settings.learning_rule)
+        self.rule: LearningRule = cls(self.network, self.settings, draws or Draws(feedback))
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Made when it is needed: the first one takes a second."""
+        return OPTIMIZERS[self.settings.optimizer](self.rule.parameters(), lr=self.settings.lr)
 
     def step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Learn from one batch; its mean loss and its accuracy before the weights change."""
-        activities, loss = self.set_gradients(images, labels)
+        self.optimizer.zero_grad()
+        activities, loss = self.rule.learn(images, labels)
         self.optimizer.step()
-        self.rule.update(activities, self.lr)
+        self.rule.update(activities)
+        self.rule.step += 1
         accuracy = (self.network.outputs(activities).argmax(1) == labels).float().mean()
         return loss.detach(), accuracy
-
-    def set_gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Forward and backward pass; the activities (B, N) and the mean cross-entropy of the outputs as logits."""
-        self.optimizer.zero_grad()
-        activities = self.rule.forward(images)
-        loss = cross_entropy(self.network.outputs(activities), labels)
-        self.rule.backward(activities, loss)
-        return activities.detach(), loss
 
     def epoch(self, images: Images, labels: Labels, order: IntArray, batch_size: int) -> tuple[FloatArray, FloatArray]:
         """Learn from all images in the given order (n,), a last partial batch left out.
@@ -103,45 +113,59 @@ class Trainer:
         """The present weights (E,), in the order of the genome's connections."""
         return self.network.by_connection([layer.weights for layer in self.network.layers])
 
+    @property
+    def gradients(self) -> FloatArray:
+        """The present gradients (E,), in the order of the genome's connections; 0 where there is none."""
+        weights = [layer.weights for layer in self.network.layers]
+        return self.network.by_connection([torch.zeros_like(w) if w.grad is None else w.grad for w in weights])
+
+    @property
+    def feedback(self) -> FloatArray | None:
+        """The rule's present feedback weights; None where it has none."""
+        if self.rule.feedback_shape(self.network.genome) is None:
+            return None
+        return self.rule.feedback.detach().cpu().numpy().copy()
+
 
 def train(
     genome: Genome,
     images: Images,
     labels: Labels,
+    settings: TrainingSettings | None = None,
     *,
-    learning_rule: str = "backprop",
-    optimizer: str = "adam",
-    lr: float = 0.01,
-    num_epochs: int = 5,
-    batch_size: int = 256,
-    train_only_outputs: bool = False,
     order: IntArray | None = None,
+    draws: Draws | None = None,
     feedback: FloatArray | None = None,
     rng: np.random.Generator | None = None,
     device: Device = "cpu",
+    **fields: Any,
 ) -> Training:
     """Train a genome from its own weights on images (n, observed) with labels (n,).
 
-    `order` (num_epochs, n) is a permutation of the images for each epoch, `feedback` what `draw_feedback` gives; both
-    are drawn from `rng` where they are not given. Raises InputError where a batch is larger than the data set, and
-    otherwise as `Trainer` does.
+    `order` (num_epochs, n) is a permutation of the images for each epoch, `draws` what `draw` gives, or `feedback` its
+    feedback weights alone; what is not given is drawn from `rng`. The settings may be given as `fields` by their names,
+    `train_only_outputs` among them. Raises InputError where a batch is larger than the data set, and otherwise as
+    `Trainer` does.
     """
-    check_batch_size(batch_size, len(images))
-    rule = effective_rule(learning_rule, train_only_outputs)
+    settings = as_settings(settings, fields)
+    check_batch_size(settings.batch_size, len(images))
+    rule = rule_class(settings.learning_rule)
     if order is None:
-        order = draw_order(num_epochs, len(images), _given(rng, "order"))
-    if feedback is None and rule_class(rule).feedback_shape(genome) is not None:
-        feedback = draw_feedback(genome, rule, _given(rng, "feedback"))
-    if len(order) != num_epochs:
-        raise ValueError(f"an order of {len(order)} epochs for {num_epochs}")
-    trainer = Trainer(genome, learning_rule=rule, optimizer=optimizer, lr=lr, feedback=feedback, device=device)
+        order = draw_order(settings.num_epochs, len(images), _given(rng, "order"))
+    if draws is None:
+        if feedback is None and rule.feedback_shape(genome) is not None:
+            feedback = draw_feedback(genome, settings.learning_rule, _given(rng, "feedback"))
+        draws = Draws(feedback, _draw_seed(rule, rng) if rng is not None else 0)
+    if len(order) != settings.num_epochs:
+        raise ValueError(f"an order of {len(order)} epochs for {settings.num_epochs}")
+    trainer = Trainer(genome, settings, draws=draws, device=device)
     images, labels = to_tensor(images, device), to_tensor(labels, device)
     weights, epochs = [trainer.weights], []
     for permutation in order:
-        epochs.append(trainer.epoch(images, labels, permutation, batch_size))
+        epochs.append(trainer.epoch(images, labels, permutation, settings.batch_size))
         weights.append(trainer.weights)
     losses, accuracies = (np.stack(values) for values in zip(*epochs, strict=True))
-    return Training(np.stack(weights), losses, accuracies)
+    return Training(np.stack(weights), losses, accuracies, trainer.feedback)
 
 
 def test(
@@ -171,17 +195,24 @@ def forward(genome: Genome, images: Images) -> FloatArray:
 
 
 def connection_gradients(
-    genome: Genome, images: Images, labels: Labels, learning_rule: str, feedback: FloatArray | None = None
+    genome: Genome,
+    images: Images,
+    labels: Labels,
+    learning_rule: str,
+    feedback: FloatArray | None = None,
+    *,
+    seed: int = 0,
+    **fields: Any,
 ) -> FloatArray:
     """The gradient (E,) of the mean cross-entropy as the rule sees it, in the order of the genome's connections.
 
-    0 where the rule uses none. `feedback`: the fixed backward weights, (E,) for feedback alignment, (H, O) for direct
-    feedback alignment, whose row h belongs to the hidden neuron I+O+h.
+    0 where the rule uses none. `feedback`: the backward weights, (E,) for rules that send errors through the
+    connections, (H, O) for direct ones, whose row h belongs to the hidden neuron I+O+h. `seed` of a rule that draws for
+    each batch; `fields` are its constants by their names in `TrainingSettings`.
     """
-    trainer = Trainer(genome, learning_rule=learning_rule, feedback=feedback)
-    trainer.set_gradients(to_tensor(images, "cpu"), to_tensor(labels, "cpu"))
-    weights = [layer.weights for layer in trainer.network.layers]
-    return trainer.network.by_connection([torch.zeros_like(w) if w.grad is None else w.grad for w in weights])
+    trainer = Trainer(genome, draws=Draws(feedback, seed), learning_rule=learning_rule, **fields)
+    trainer.rule.learn(to_tensor(images, "cpu"), to_tensor(labels, "cpu"))
+    return trainer.gradients
 
 
 def connection_updates(
@@ -192,9 +223,13 @@ def connection_updates(
     optimizer: str,
     lr: float,
     feedback: FloatArray | None = None,
+    *,
+    seed: int = 0,
+    **fields: Any,
 ) -> FloatArray:
     """The weight changes (E,) of one update, from a fresh optimiser, in the order of the genome's connections."""
-    trainer = Trainer(genome, learning_rule=learning_rule, optimizer=optimizer, lr=lr, feedback=feedback)
+    fields = {"learning_rule": learning_rule, "optimizer": optimizer, "lr": lr, **fields}
+    trainer = Trainer(genome, draws=Draws(feedback, seed), **fields)
     before = trainer.weights
     trainer.step(to_tensor(images, "cpu"), to_tensor(labels, "cpu"))
     return trainer.weights - before
@@ -205,8 +240,14 @@ def draw_order(num_epochs: int, num_images: int, rng: np.random.Generator) -> np
     return np.stack([rng.permutation(num_images) for _ in range(num_epochs)])
 
 
+def draw(genome: Genome, learning_rule: str, rng: np.random.Generator) -> Draws:
+    """What one training run of a rule has of its own at random: its feedback weights, then the seed of its noise."""
+    feedback = draw_feedback(genome, learning_rule, rng)
+    return Draws(feedback, _draw_seed(rule_class(learning_rule), rng))
+
+
 def draw_feedback(genome: Genome, learning_rule: str, rng: np.random.Generator) -> FloatArray | None:
-    """The fixed backward weights of one training run, from N(0, 1); None for a rule that has none.
+    """The backward weights that one training run begins with, from N(0, 1); None for a rule that has none.
 
     (E,) in the order of the connections for feedback alignment, (H, O) for direct feedback alignment.
     """
@@ -214,16 +255,8 @@ def draw_feedback(genome: Genome, learning_rule: str, rng: np.random.Generator) 
     return None if shape is None else rng.standard_normal(shape, dtype=np.float32)
 
 
-def effective_rule(learning_rule: str, train_only_outputs: bool) -> str:
-    """The rule that really trains: `last_layer` where only the outputs are trained, since all rules do that alike."""
-    rule_class(learning_rule)  # an unknown name is an error either way
-    return "last_layer" if train_only_outputs else learning_rule
-
-
-def check_batch_size(batch_size: int, num_images: int) -> None:
-    """Raise InputError where a batch is larger than the data set: no batch would be left to train on."""
-    if not 1 <= batch_size <= num_images:
-        raise InputError(f"batch_size is {batch_size}; there are {num_images} training images, so 1..{num_images}")
+def _draw_seed(rule: type[LearningRule], rng: np.random.Generator) -> int:
+    return int(rng.integers(2**63)) if rule.is_random else 0
 
 
 def _given(rng: np.random.Generator | None, what: str) -> np.random.Generator:

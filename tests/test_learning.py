@@ -1,6 +1,7 @@
 """Learning rules and training in torch, against numpy written by hand, plain autograd, and values from paper."""
 
 import inspect
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from hypothesis import strategies as st
 from evolution.errors import InputError
 from evolution.genome import ACTIVATION_NAMES, LINEAR, Genome
 from experiment.parameters import declared
-from learning import LEARNING_RULES, rules, training
+from learning import LEARNING_RULES, compiled, rules, training
 from learning.rules import oja_update
 from learning.training import (
     OPTIMIZERS,
     Trainer,
     connection_gradients,
     connection_updates,
+    draw,
     draw_feedback,
     draw_order,
     train,
@@ -357,8 +359,8 @@ def test_first_updates_are_those_of_the_formulas():
 def test_no_rule_gives_life_to_a_missing_connection(genome, rule, optimizer):
     """What the trained layers compute is what the genome's connections alone compute with the trained weights."""
     images, labels = batch(genome)
-    feedback = draw_feedback(genome, rule, np.random.default_rng(0))
-    trainer = Trainer(genome, learning_rule=rule, optimizer=optimizer, lr=0.01, feedback=feedback)
+    draws = draw(genome, rule, np.random.default_rng(0))
+    trainer = Trainer(genome, learning_rule=rule, optimizer=optimizer, lr=0.01, draws=draws)
     before = genome.weights.copy()
     with torch.no_grad():
         for layer in trainer.network.layers:
@@ -530,22 +532,73 @@ def test_the_scripts_offer_exactly_the_registered_rules():
         assert issubclass(rules.rule_class(name), rules.LearningRule)
 
 
-class SignSymmetry(rules.LearningRule):
-    """Errors go back through the signs of the weights: a rule that the program does not know."""
+RULE_FROM_OUTSIDE = """
+from typing import Any, NamedTuple
 
+from learning.passes import cross_entropy, forward, gradient_of, send_back
+from learning.rules import LearningRule
+
+
+class State(NamedTuple):
+    back: Any
+
+
+@gradient_of(State)
+def _gradient(rule, graphs, weights, k, work, n, step):
+    forward(graphs, weights, k, work, n)
+    result = cross_entropy(graphs, k, work, n)
+    for i in range(graphs.outgoing[graphs.neurons[k]], graphs.outgoing[graphs.neurons[k + 1]]):
+        rule.back[i] = abs(weights[graphs.error_edge[i]])
+    send_back(graphs, rule.back, k, work, n)
+    return result
+
+
+class Excitatory(LearningRule):
     def propagate(self, layer, values):
-        return layer(values, layer.matrix(layer.weights.detach().sign()))
+        return layer(values, layer.matrix(layer.weights.detach().abs()))
+
+    @staticmethod
+    def kernel(chunk):
+        return State(chunk.terms())
+"""
 
 
-def test_a_new_rule_takes_one_class_and_one_line(monkeypatch):
-    monkeypatch.setattr(rules, "SignSymmetry", SignSymmetry, raising=False)
-    monkeypatch.setitem(LEARNING_RULES, "sign_symmetry", "SignSymmetry")
+@pytest.fixture
+def rule_from_outside(tmp_path, monkeypatch):
+    """The name of a rule with a kernel in a module that is not the program's."""
+    (tmp_path / "excitatory.py").write_text(RULE_FROM_OUTSIDE, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "excitatory:Excitatory"
+    sys.modules.pop("excitatory", None)
+
+
+def test_a_rule_from_outside_is_one_file_with_its_kernel(rule_from_outside):
     genome = evolved(4, 6, 3, 0.7, 30, with_weights=True)
     images, labels = batch(genome)
-    expected = gradients_by_hand(genome, images, labels, np.sign(genome.weights))
-    assert_close(connection_gradients(genome, images, labels, "sign_symmetry"), expected)
-    found = train(genome, images, labels, learning_rule="sign_symmetry", batch_size=10, rng=np.random.default_rng(0))
+    expected = gradients_by_hand(genome, images, labels, np.abs(genome.weights))
+    assert_close(connection_gradients(genome, images, labels, rule_from_outside), expected)
+    options = {"learning_rule": rule_from_outside, "batch_size": 10, "num_epochs": 3}
+    order = draw_order(3, 30, np.random.default_rng(0))
+    found = train(genome, images, labels, order=order, **options)
     assert found.losses[-1].mean() < found.losses[0].mean()
+    assert compiled.supports(genome, rule_from_outside, "adam")
+    (fast,) = compiled.train_population([genome], images, labels.astype(int), order=order, **options)
+    np.testing.assert_allclose(fast.weights, found.weights, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("hebb", "unknown learning_rule 'hebb'; known are backprop"),
+        ("no_such_module:Rule", "no_such_module:Rule: cannot be imported"),
+        ("learning.rules.hebbian:Hebb", "cannot be imported"),
+        ("learning.rules.hebbian:oja", "not a subclass of"),
+        (":Rule", "unknown learning_rule ':Rule'"),
+    ],
+)
+def test_a_rule_that_is_not_there_is_one_line(name, message):
+    with pytest.raises(InputError, match=message):
+        rules.rule_class(name)
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.float32])
@@ -561,7 +614,7 @@ def test_images_and_labels_of_other_precisions_are_taken(kind, whole):
 
 def test_the_guide_shows_the_code_that_runs():
     guide = (Path(__file__).parent.parent / "docs" / "adding-a-learning-rule.md").read_text(encoding="utf-8")
-    assert inspect.getsource(rules.DirectFeedbackAlignment).strip() in guide
-    line = '    "direct_feedback_alignment": "DirectFeedbackAlignment",'
-    assert line.strip() in guide
-    assert line in (Path(rules.__file__).parent / "__init__.py").read_text(encoding="utf-8")
+    assert Path(inspect.getfile(rules.rule_class("direct_feedback_alignment"))).read_text(encoding="utf-8") in guide
+    line = '    "direct_feedback_alignment": "learning.rules.direct_feedback_alignment:DirectFeedbackAlignment",'
+    assert line in guide
+    assert line in (Path(training.__file__).parent / "__init__.py").read_text(encoding="utf-8")

@@ -15,8 +15,9 @@ from evolution.errors import InputError, RunError
 from evolution.genome import Genome
 from evolution.workers import Workers
 from learning import LEARNING_RULES, training
+from learning.settings import TrainingSettings
 from learning.task import EVALUATION_PERIODS, LearningTask
-from learning.training import draw_feedback, draw_order, to_tensor
+from learning.training import draw, draw_feedback, draw_order, to_tensor
 
 EVALUATORS = ["reference", "compiled"]
 
@@ -44,7 +45,10 @@ def task(dataset=None, **changes):
         "workers": Workers(1),
         "evaluator": "reference",
     }
-    return LearningTask(data() if dataset is None else dataset, **(options | changes))
+    options |= changes
+    names = ("num_epochs_long", "batch_size_eval", "evaluation_period", "workers", "evaluator", "use_cuda")
+    others = {name: options[name] for name in names if name in options}
+    return LearningTask(data() if dataset is None else dataset, TrainingSettings.of(options), **others)
 
 
 def population(size=7, use_bias=False):
@@ -59,8 +63,7 @@ def same(a, b):
     assert a.values.keys() == b.values.keys()
     for name in a.values:
         np.testing.assert_array_equal(a.values[name], b.values[name])
-    for v, w in zip(a.weights, b.weights, strict=True):
-        np.testing.assert_array_equal(v, w)
+    assert a.trained == b.trained
 
 
 # ---- what is averaged --------------------------------------------------------------------------------------------
@@ -110,9 +113,9 @@ def test_evaluate_trains_each_network_on_the_same_batches_with_its_own_feedback(
     rng = np.random.default_rng(5)
     order = draw_order(2, len(images), rng)
     for i, (genome, own) in enumerate(zip(genomes, rng.spawn(len(genomes)), strict=True)):
-        feedback = draw_feedback(genome, rule, own)
+        draws = draw(genome, rule, own)
         expected = training.train(
-            genome, images, labels, learning_rule=rule, num_epochs=2, batch_size=20, order=order, feedback=feedback
+            genome, images, labels, learning_rule=rule, num_epochs=2, batch_size=20, order=order, draws=draws
         )
         np.testing.assert_array_equal(fitness.trained[i].weights, expected.weights)
         assert fitness.values["reward"][i] == pytest.approx(-expected.losses[-1].mean(), rel=1e-6)
@@ -129,8 +132,8 @@ def test_compiled_and_reference_evaluators_agree(rule, optimizer):
     ]
     np.testing.assert_allclose(results[0].reward, results[1].reward, rtol=1e-3)
     np.testing.assert_allclose(results[0].values["acc"], results[1].values["acc"], atol=0.02)
-    for one, other in zip(results[0].weights, results[1].weights, strict=True):
-        np.testing.assert_allclose(one, other, atol=2e-3)
+    for one, other in zip(results[0].trained, results[1].trained, strict=True):
+        np.testing.assert_allclose(one.weights, other.weights, atol=2e-3)
     untrained = [task(evaluator=e).evaluate_untrained(genomes, np.random.default_rng(0)) for e in EVALUATORS]
     np.testing.assert_allclose(untrained[0].reward, untrained[1].reward, rtol=1e-5)
 
@@ -219,7 +222,7 @@ def test_a_network_learns_as_it_would_alone(evaluator):
     for i in (0, 3):
         alone = task(evaluator=evaluator).evaluate([genomes[i]], np.random.default_rng(3))
         assert alone.reward[0] == together.reward[i]
-        np.testing.assert_array_equal(alone.weights[0], together.weights[i])
+        np.testing.assert_array_equal(alone.trained[0].weights, together.trained[i].weights)
 
 
 def test_workers_share_the_data_set():
@@ -313,7 +316,7 @@ def test_each_network_takes_the_way_that_covers_it(monkeypatch):
     found = auto.evaluate(genomes, np.random.default_rng(0))
     for i in range(len(genomes)):
         other = expected["reference" if i == 2 else "compiled"]
-        np.testing.assert_array_equal(found.weights[i], other.weights[i])
+        np.testing.assert_array_equal(found.trained[i].weights, other.trained[i].weights)
         assert found.of(i) == other.of(i)
     with pytest.raises(InputError, match="no kernel covers network 2"):
         strict.evaluate(genomes, np.random.default_rng(0))
@@ -406,5 +409,5 @@ def test_on_a_gpu_training_comes_to_the_same(rule):
         for use_cuda in (False, True)
     )
     np.testing.assert_allclose(on_cpu.reward, on_gpu.reward, rtol=1e-3)
-    for one, other in zip(on_cpu.weights, on_gpu.weights, strict=True):
-        np.testing.assert_allclose(one, other, atol=2e-3)
+    for one, other in zip(on_cpu.trained, on_gpu.trained, strict=True):
+        np.testing.assert_allclose(one.weights, other.weights, atol=2e-3)

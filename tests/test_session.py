@@ -12,10 +12,12 @@ from experiment.folder import Codec, decode
 from experiment.observers import Checkpoints, Epochs, watch
 from learning import session
 from learning.session import SessionSettings
+from learning.settings import TrainingSettings
 
 
 def settings(num_epochs: int, optimizer: str) -> SessionSettings:
-    return SessionSettings(1, num_epochs, 10, 10, "backprop", optimizer, 0.01, False)
+    training = TrainingSettings(optimizer=optimizer, batch_size=10, num_epochs=num_epochs)
+    return SessionSettings(seed=1, training=training, batch_size_eval=10)
 
 
 @pytest.fixture(scope="module")
