@@ -11,6 +11,7 @@ from evolution.errors import InputError
 from evolution.genome import Genome
 from evolution.loop import EvolutionSettings
 from evolution.mutation import MUTATIONS, MutationSettings
+from evolution.objectives import OBJECTIVES
 from evolution.selection import SelectionSettings
 from evolution.task import Task
 from evolution.workers import Workers
@@ -23,10 +24,11 @@ from experiment.program import run_script
 __all__ = ["Params", "evolve", "run_script", "workers"]
 
 
-def evolve(params: Params, task: Task, *others: Observer) -> None:
+def evolve(params: Params, task: Task, *others: Observer, portraits: bool = True) -> None:
     """Evolve networks for `task` in a run's folder: from the beginning, or from where it stopped.
 
-    `others` see every state beside what is written (experiment/observers.py). Raises InputError where the parameters do
+    `others` see every state beside what is written (experiment/observers.py); with `portraits` tested champions are
+    drawn. Raises InputError where the parameters do
     not fit each other or the task.
     """
     settings = evolution_settings(params)
@@ -40,7 +42,8 @@ def evolve(params: Params, task: Task, *others: Observer) -> None:
         done = 0 if state is None else state.progress
         bar = stack.enter_context(observers.Bar(settings.num_generations, done, "gen", observers.summary))
         checkpoints = stack.enter_context(observers.Checkpoints(run, folder.EVOLUTION, params.checkpoint_period, state))
-        watching = [*recorders(run, params, settings, state), bar, *others, checkpoints]
+        drawing = [_portraits(run, params, settings)] if portraits else []
+        watching = [*drawing, *recorders(run, params, settings, state), bar, *others, checkpoints]
         state = observers.watch(loop.generations(task, settings, state), watching, state)
         checkpoints.save()
         observers.finish(loop.last_test(task, settings, state), watching)
@@ -51,7 +54,6 @@ def recorders(run: Run, params: Params, settings: EvolutionSettings, state: loop
     provenance = origin.provenance(params)
     found: list[Observer] = [
         observers.ChampionFile(run.path, provenance, state),
-        observers.Portraits(run, lambda genome: picture(genome, params.task_name), statistics, settings.test_every),
         observers.TensorBoard(run.writer),
         observers.Log(run.log, settings.num_generations),
     ]
@@ -69,7 +71,7 @@ def evolution_settings(params: Params) -> EvolutionSettings:
         seed=params.seed,
         num_generations=params.num_generations,
         p_initial_connection_enabled=params.p_initial_connection_enabled,
-        p_complexity_objective=params.p_complexity_objective,
+        objectives={name: getattr(params, name) for name in OBJECTIVES if hasattr(params, name)},
         test_every=params.test_every,
         selection=SelectionSettings(
             population_size=params.population_size,
@@ -100,14 +102,15 @@ def workers(params: Params) -> Workers:
     return Workers(params.num_workers, params.backend, params.scheduler_address)
 
 
-def picture(genome: Genome, task: str) -> npt.NDArray[np.uint8]:
-    """A champion's picture (H, W, 3)."""
-    from analysis import draw, names  # matplotlib takes a while to import
+def _portraits(run: Run, params: Params, settings: EvolutionSettings) -> Observer:
+    def draw(genome: Genome) -> npt.NDArray[np.uint8]:
+        from analysis import draw, names  # matplotlib takes a while to import
 
-    return draw.image(genome, names.names_of(genome, task), "Champion")
+        return draw.image(genome, names.names_of(genome, params.task_name), "Champion")
 
+    def statistics(genome: Genome) -> Mapping[str, float]:
+        from analysis import graph
 
-def statistics(genome: Genome) -> Mapping[str, float]:
-    from analysis import graph
+        return graph.statistics(genome)
 
-    return graph.statistics(genome)
+    return observers.Portraits(run, draw, statistics, settings.test_every)

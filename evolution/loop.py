@@ -16,6 +16,7 @@ import numpy as np
 from evolution.errors import InputError
 from evolution.genome import Genome
 from evolution.mutation import MutationSettings, add_node, compact_layers
+from evolution.objectives import draw_values
 from evolution.ranking import rank
 from evolution.selection import SelectionSettings, next_generation
 from evolution.task import Fitness, Task
@@ -34,7 +35,7 @@ class EvolutionSettings:
     seed: int = 0
     num_generations: int = 100
     p_initial_connection_enabled: float = 0.5
-    p_complexity_objective: float = 0.8
+    objectives: Mapping[str, float] = field(default_factory=lambda: {"p_complexity_objective": 0.8})  # probabilities
     test_every: int = 20
     selection: SelectionSettings = field(default_factory=SelectionSettings)
     mutation: MutationSettings = field(default_factory=MutationSettings)
@@ -227,11 +228,7 @@ def _next_population(settings: EvolutionSettings, before: State, times: dict[str
     fitness, generation = before.fitness, before.generation + 1
     with _timed(times, "ranking"):
         rng = generator(settings.seed, generation, Purpose.RANKING)
-        if rng.random() < settings.p_complexity_objective:
-            second = 1 / np.array([g.complexity for g in before.population], np.float64)
-        else:
-            second = fitness.values[fitness.objectives[1]]
-        order = rank(np.column_stack([fitness.reward, second]))
+        order = rank(draw_values(before.population, fitness, settings.objectives, rng))
     with _timed(times, "reproduction"):
         inherits = settings.mutation.inherit_weights and fitness.trained is not None
         pool = fitness.trained if inherits and fitness.trained is not None else before.population
@@ -248,12 +245,10 @@ def _challenge(
     champion: Champion | None,
 ) -> tuple[Champion | None, Challenge | None]:
     """The champion after this generation: its best network, where that is better and stays so when confirmed."""
-    best, objective = fitness.best, fitness.objectives[0]
+    best, objective = _challenger(settings, population, fitness, champion), fitness.objectives[0]
+    if best is None:
+        return champion, None
     values = fitness.of(best)
-    if not np.isfinite(values[objective]):
-        return champion, None
-    if champion is not None and values[objective] <= champion.values[objective]:
-        return champion, None
     confirmed = task.confirm(population[best], generator(settings.seed, generation, Purpose.CONFIRMATION))
     values |= confirmed
     better = champion is None or values[objective] > champion.values[objective]
@@ -263,3 +258,21 @@ def _challenge(
         return champion, challenge
     trained = population[best] if fitness.trained is None else fitness.trained[best]
     return Champion(population[best], generation, values, trained), challenge
+
+
+def _challenger(
+    settings: EvolutionSettings, population: Sequence[Genome], fitness: Fitness, champion: Champion | None
+) -> int | None:
+    """The best network whose reward is above the champion's, the first of several; None where there is none.
+
+    Where nothing is learned a network equal to the champion does not count: it would only be measured once more, and
+    the champion's value become the largest of many noisy ones.
+    """
+    reward = np.where(np.isfinite(fitness.reward), fitness.reward, -np.inf)
+    bound = -np.inf if champion is None else champion.values[fitness.objectives[0]]
+    for index in np.argsort(-reward, kind="stable").tolist():
+        if not reward[index] > bound:
+            return None
+        if champion is None or settings.learns or population[index] != champion.genome:
+            return index
+    return None

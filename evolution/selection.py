@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ class SelectionSettings:
     elite_ratio: float = 0.2
 
     def __post_init__(self) -> None:
+        """Raise InputError for a selection that leaves no network, or no child."""
         if not self.num_kept:
             raise InputError(f"cull_ratio {self.cull_ratio} leaves no network of {self.population_size}")
         if self.tournament_size > self.num_kept:
@@ -29,14 +31,26 @@ class SelectionSettings:
                 f"of population_size {self.population_size} after culling (cull_ratio {self.cull_ratio})"
             )
 
+        if self.num_elite == self.population_size:
+            raise InputError(
+                f"elite_ratio {self.elite_ratio} with cull_ratio {self.cull_ratio} copies all {self.population_size} "
+                "networks and leaves no child: nothing would evolve"
+            )
+
     @property
     def num_kept(self) -> int:
-        """Networks that may become parents."""
-        return self.population_size - int(self.population_size * self.cull_ratio)
+        """Networks that are not dropped: they may be copied and become parents."""
+        return self.population_size - share(self.population_size, self.cull_ratio)
 
     @property
     def num_elite(self) -> int:
-        return min(int(self.population_size * self.elite_ratio), self.population_size)
+        """Networks that are copied unchanged: of those that are not dropped."""
+        return min(share(self.population_size, self.elite_ratio), self.num_kept)
+
+
+def share(count: int, ratio: float) -> int:
+    """`ratio` of `count`, rounded down, the ratio meaning what its decimals say: 0.29 of 100 is 29."""
+    return int(count * Fraction(str(ratio)))
 
 
 def next_generation(

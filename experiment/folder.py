@@ -206,7 +206,7 @@ def _check_params(path: Path, params: Params, before: Mapping[str, Any]) -> None
         if before.get(name, missing) != now.get(name, missing)
     ]
     if different:
-        raise InputError(f"{path / PARAMS_FILE} was changed after the run began: {'; '.join(different)}")
+        raise InputError(f"{path / PARAMS_FILE} is not what the run was begun with: {'; '.join(different)}")
 
 
 def _tell_versions(log: logging.Logger, before: Mapping[str, str]) -> None:

@@ -46,7 +46,7 @@ class MadeTask(Task):
 
 
 def main(params: utils.Params) -> None:
-    utils.evolve(params, MadeTask(utils.workers(params)))
+    utils.evolve(params, MadeTask(utils.workers(params)), portraits=False)
 
 
 if __name__ == "__main__":

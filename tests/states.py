@@ -44,7 +44,7 @@ def settings(*, with_weights: bool, use_bias: bool = False, num_generations: int
         seed=1,
         num_generations=num_generations,
         p_initial_connection_enabled=0.6,
-        p_complexity_objective=0.5,
+        objectives={"p_complexity_objective": 0.5},
         test_every=2,
         selection=SelectionSettings(SIZE, 2, 0.2, 0.2),
         mutation=MutationSettings({"p_add_node": 0.5, "p_add_connection": 0.5}, inherit_weights=with_weights),

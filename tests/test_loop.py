@@ -7,16 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from runs import scalars
-from states import evolve
+from states import evolve, opened
 
 from evolution import checkpoint, loop
+from evolution.errors import InputError
 from evolution.genome import Genome
-from evolution.loop import EvolutionSettings, Purpose, add_nodes_at_start, generator
+from evolution.loop import EvolutionSettings, Purpose, add_nodes_at_start, generations, generator
 from evolution.mutation import MutationSettings
 from evolution.ranking import rank
 from evolution.selection import SelectionSettings
 from evolution.task import Fitness, Task
-from experiment.observers import Deadline
+from experiment.observers import ChampionFile, Deadline, Portraits
 
 
 class Sparse(Task):
@@ -60,7 +61,7 @@ def settings(**changes):
         seed=1,
         num_generations=6,
         p_initial_connection_enabled=0.5,
-        p_complexity_objective=0.5,
+        objectives={"p_complexity_objective": 0.5},
         test_every=2,
         selection=SelectionSettings(20, 4, 0.2, 0.2),
         mutation=MutationSettings(),
@@ -140,7 +141,11 @@ def test_a_network_that_is_as_good_as_the_champion_is_not_confirmed(tmp_path):
 def test_what_networks_are_ranked_by(tmp_path, monkeypatch, p_complexity_objective):
     task, ranked = Even(), []
     monkeypatch.setattr(loop, "rank", lambda values: ranked.append(values) or rank(values))
-    evolve(task, settings(num_generations=101, p_complexity_objective=p_complexity_objective), tmp_path / "run")
+    evolve(
+        task,
+        settings(num_generations=101, objectives={"p_complexity_objective": p_complexity_objective}),
+        tmp_path / "run",
+    )
     by_complexity = 0
     for (before, max_reward), (after, _), values in zip(task.shown, task.shown[1:], ranked, strict=False):
         np.testing.assert_array_equal(values[:, 0], 1)
@@ -276,3 +281,117 @@ def test_an_interruption_leaves_the_last_whole_generation(tmp_path):
     state, _ = checkpoint.load(tmp_path / "run", checkpoint.from_bytes)
     assert state.generation == 0
     assert evolve(Sparse(), settings(), tmp_path / "run", state).population == whole.population
+
+
+class Noisy(Sparse):
+    """The reward is noise around a network's size, and so is its confirmation; remembers who was confirmed."""
+
+    def __init__(self):
+        super().__init__()
+        self.challengers = []
+
+    def confirm(self, genome, rng):
+        self.challengers.append(genome)
+        return {"mean_reward": float(genome.num_connections + rng.normal())}
+
+
+def test_a_network_equal_to_the_champion_does_not_challenge_it():
+    task, champion = Noisy(), None
+    for state in generations(task, settings(num_generations=60)):
+        if champion is not None and state.challenge is not None:
+            assert task.challengers[-1] != champion.genome
+        champion = state.champion
+    assert len(task.challengers) > 5
+
+
+def test_the_best_of_the_other_networks_challenges_instead():
+    class Fixed(Sparse):
+        def evaluate(self, population, rng):
+            self.rewards = np.array([10.0 if g == self.first else g.num_connections for g in population])
+            return Fitness({"mean_reward": self.rewards, "max_reward": self.rewards}, ("mean_reward", "max_reward"))
+
+        def confirm(self, genome, rng):
+            return {"mean_reward": 0.5}  # below what any network with a connection has
+
+    task = Fixed()
+    task.first = loop.first_population(task, settings())[0]
+    states = list(generations(task, settings(num_generations=2)))
+    assert states[0].champion.genome == task.first
+    others = [g.num_connections for g in states[1].population if g != task.first]
+    assert states[1].challenge is not None
+    assert not states[1].challenge.won
+    assert max(others) > 0.5
+
+
+def test_what_a_test_found_goes_into_the_champions_file_and_stays_with_the_champion(tmp_path):
+    end = evolve(Sparse(), settings(num_generations=5), tmp_path / "run")
+    saved = json.loads((tmp_path / "run/champion_network.json").read_text())["provenance"]
+    assert saved["tested"] == end.champion.tested
+    assert set(saved["tested"]) == {"test_mean_reward"}
+    state, _ = checkpoint.load(tmp_path / "run", checkpoint.from_bytes)
+    assert state.champion.tested == end.champion.tested  # generation 4 is one with a test
+
+
+def test_the_champions_file_follows_the_state_that_a_run_goes_on_from(tmp_path):
+    states = {state.generation: state for state in generations(Sparse(), settings(num_generations=12))}
+    first = states[0]
+    later = next(state for state in states.values() if state.champion.generation > 0)
+    ChampionFile(tmp_path, {}, later)
+    assert Genome.load(tmp_path / "champion_network.json") == later.champion.genome
+    ChampionFile(tmp_path, {}, first)
+    assert Genome.load(tmp_path / "champion_network.json") == first.champion.genome
+    assert later.champion.genome != first.champion.genome
+
+
+def test_a_champion_that_was_drawn_is_not_drawn_again(tmp_path):
+    run, drawn = opened(tmp_path / "run"), []
+    portraits = Portraits(run, lambda genome: drawn.append(genome) or np.zeros((2, 2, 3), np.uint8), lambda g: {}, 2)
+    champions = []
+    for state in generations(Sparse(), settings(num_generations=20)):
+        portraits(state)
+        if state.tested and (not champions or champions[-1] is not state.champion.genome):
+            champions.append(state.champion.genome)
+    run.close()
+    assert drawn == champions
+    assert len(drawn) < 10
+
+
+def test_a_picture_that_cannot_be_made_ends_no_run(tmp_path, caplog):
+    def draw(genome):
+        raise RuntimeError("no backend")
+
+    run = opened(tmp_path / "run")
+    with caplog.at_level(logging.INFO, "neuroevolution"):
+        for state in generations(Sparse(), settings()):
+            Portraits(run, draw, lambda genome: {"depth": 1.0}, 2)(state)
+    run.close()
+    assert "no portraits of champions: RuntimeError: no backend" in caplog.text
+    assert scalars(tmp_path / "run")["champion/graph_depth"]
+
+
+def test_an_unexpected_error_leaves_the_last_whole_generation(tmp_path):
+    def fail(state):
+        if state.generation == 3:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        evolve(Sparse(), settings(), tmp_path / "run", period=1e9, others=[fail])
+    state, _ = checkpoint.load(tmp_path / "run", checkpoint.from_bytes)
+    assert state.generation == 2
+
+
+def test_a_state_of_another_run_is_refused_with_what_differs():
+    *_, state = generations(Sparse(), settings(num_generations=2))
+    other = settings(selection=SelectionSettings(30, 4, 0.2, 0.2), use_bias=True)
+    with pytest.raises(InputError, match=r"networks: 20, not 30; bias: False, not True"):
+        next(generations(Sparse(), other, state))
+
+
+def test_the_log_says_what_is_so(tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "neuroevolution"):
+        evolve(Sparse(confirmed=[np.nan] * 99), settings(num_generations=2), tmp_path / "a")
+        evolve(Sparse(), settings(), tmp_path / "b", others=[lambda state: state.generation == 1])
+    assert "confirmed mean_reward nan, max_reward" in caplog.text
+    assert ": new champion" not in caplog.text
+    assert "finished after generation 1 without a champion: no network's reward was finite and stayed so" in caplog.text
+    assert "stopped before all 6 generations were done: after generation 1; champion of" in caplog.text

@@ -118,7 +118,7 @@ def test_or_the_network_gets_the_worst_rank(harness, tmp_path, environment):
     ending = run_with(harness, tmp_path, environment, "--on_env_error=rank_last")
     assert ending.status == 0, ending.said
     assert "3 of 3 networks have a reward that is not finite and are ranked last" in ending.said
-    assert "finished without a champion" in ending.said
+    assert "finished after generation 0 without a champion: no network" in ending.said
 
 
 def test_an_episode_that_never_ends_is_ended(harness, tmp_path):

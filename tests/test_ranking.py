@@ -85,3 +85,21 @@ def test_rank_is_a_permutation_that_never_puts_a_dominated_point_first(values):
     for i in range(len(values)):
         dominates = (values[i] >= values).all(axis=1) & (values[i] > values).any(axis=1)
         assert (place[dominates] > place[i]).all()
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3, 4])
+def test_fronts_of_any_number_of_objectives_are_those_of_the_definition(objectives):
+    rng = np.random.default_rng(objectives)
+    for _ in range(20):
+        values = rng.integers(4, size=(30, objectives)).astype(float)
+        left, expected = set(range(30)), []
+        while left:
+            front = [
+                i
+                for i in sorted(left)
+                if not any((values[j] >= values[i]).all() and (values[j] > values[i]).any() for j in left)
+            ]
+            expected.append(front)
+            left -= set(front)
+        assert [front.tolist() for front in nondominated_fronts(values)] == expected
+        assert sorted(rank(values).tolist()) == list(range(30))

@@ -7,7 +7,7 @@ import pytest
 from genomes import WANN_MUTATIONS, evolved
 
 from evolution.errors import InputError
-from evolution.selection import SelectionSettings, draw_winners, next_generation
+from evolution.selection import SelectionSettings, draw_winners, next_generation, share
 
 
 def test_winners_are_the_best_of_distinct_contestants():
@@ -57,3 +57,19 @@ def test_a_tournament_larger_than_the_pool_is_an_error():
     SelectionSettings(10, 8, 0.2, 0.2)
     with pytest.raises(InputError, match="tournament_size 9 is larger than the 8"):
         SelectionSettings(10, 9, 0.2, 0.2)
+
+
+def test_only_what_culling_left_is_copied():
+    settings = SelectionSettings(population_size=10, tournament_size=2, cull_ratio=0.5, elite_ratio=0.8)
+    assert (settings.num_kept, settings.num_elite) == (5, 5)
+
+
+@pytest.mark.parametrize(("ratio", "of", "expected"), [(0.29, 100, 29), (0.57, 100, 57), (0.2, 96, 19), (1e-7, 10, 0)])
+def test_ratios_mean_what_their_decimals_say(ratio, of, expected):
+    assert share(of, ratio) == expected
+    assert SelectionSettings(of, 1, ratio, 0.0).num_kept == of - expected
+
+
+def test_ratios_that_leave_no_child_are_refused():
+    with pytest.raises(InputError, match="copies all 10 networks and leaves no child"):
+        SelectionSettings(population_size=10, tournament_size=2, cull_ratio=0.05, elite_ratio=1.0)
