@@ -2,7 +2,9 @@
 
 import argparse
 import importlib
+import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -41,11 +43,28 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         if module:
             module.add_arguments(subparser)
             subparser.set_defaults(main=module.main)
-    return parser.parse_args(argv)
+    return parser.parse_args(_with_numbers(argv))
+
+
+def _with_numbers(argv: Sequence[str]) -> list[str]:
+    """The arguments with `--weight -1e-3` as `--weight=-1e-3`: argparse takes -1e-3 for an option."""
+    joined: list[str] = []
+    for argument in argv:
+        if _NEGATIVE.fullmatch(argument) and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+_NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
 def main(argv: Sequence[str]) -> int:
     """Run a command; its exit status, see `status_of`."""
+    for stream in (sys.stdout, sys.stderr):  # names of files may have what the console cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
     def command() -> None:
         arguments = parse(argv)

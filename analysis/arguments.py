@@ -2,19 +2,36 @@
 
 import argparse
 import math
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from analysis.names import Names, default_names, names_of, task_of
 from evolution.errors import InputError
 from evolution.genome import Genome
 
 ENDINGS = {".png", ".svg", ".csv", ".md", ".json"}
+# Of files that some programs write and ours do not: as part of a name they would be a promise.
+OTHERS_ENDINGS = {".pdf", ".eps", ".ps", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".txt", ".xlsx", ".html"}
+LONGEST_NAME = 255  # bytes, of a file, on usual file systems
+LONGEST_ENDING = len("-conditions.json")  # that a command puts behind a name
+CHAMPIONS = Path(__file__).resolve().parent.parent / "champions"
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("network", metavar="NETWORK.json", type=Path, help="a saved network")
+    parser.add_argument(
+        "network", metavar="NETWORK", type=network_path, help="a saved network's file, or champions/NAME"
+    )
+
+
+def network_path(name: str) -> Path:
+    """The file of a network: as it is named, or one of the repository's champions as `champions/NAME`."""
+    path = Path(name)
+    champion = CHAMPIONS / f"{path.name.removesuffix('.json')}.json"
+    return champion if path.parent == Path("champions") and not path.is_file() and champion.is_file() else path
 
 
 def add_destination(parser: argparse.ArgumentParser, default: str) -> None:
@@ -28,17 +45,61 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
 
 
 def destination(to: Path | None, source: Path, suffix: str = "") -> Path:
-    """The path, without an ending, of the files to be written; the folder is made where it is missing.
+    """The path, without an ending, of the files to be written, after a look whether they can be.
 
-    Without `to` they lie beside `source` and are named after it, with `suffix`; in a folder likewise.
+    Without `to` they lie beside `source` and are named after it, with `suffix`; in a folder likewise. Raises InputError
+    for an ending of files that are not made here, and where nothing can be written.
     """
     name = source.stem + suffix
     if to is None:
-        return source.with_name(name)
-    if to.is_dir():
-        return to / name
-    to.parent.mkdir(parents=True, exist_ok=True)
-    return to.with_suffix("") if to.suffix in ENDINGS else to
+        path = source.with_name(name)
+    elif to.is_dir():
+        path = to / name
+    else:
+        ending = to.suffix.lower()
+        if ending in OTHERS_ENDINGS:
+            raise InputError(f"--to {to}: pictures are .png and .svg, tables .csv and .md; there is no {ending}")
+        path = to.with_suffix("") if ending in ENDINGS else to
+    path = path.with_name(_cut(path.name))
+    check_writable(path.parent)
+    return path
+
+
+def _cut(name: str) -> str:
+    """A name that leaves room for an ending."""
+    while len(os.fsencode(name)) > LONGEST_NAME - LONGEST_ENDING:
+        name = name[:-1]
+    return name
+
+
+def check_writable(folder: Path) -> None:
+    """Raise InputError unless a file can be made in this folder, or in the first one above it that is there.
+
+    It comes before what takes hours; the folder itself is made when there is something to write.
+    """
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
+
+
+def names_for(genome: Genome, network: Path, env_name: str | None) -> tuple[Names, str | None]:
+    """The names of a network's inputs and outputs, and the task that they are of, None of a task unknown.
+
+    An `env_name` that is asked for must fit (InputError); what the network's file or its run says is a guess, which is
+    left out where it does not.
+    """
+    if env_name is not None:
+        return names_of(genome, env_name), env_name
+    try:
+        task = task_of(network)
+        return names_of(genome, task), task
+    except (InputError, RecursionError):
+        return default_names(genome), None
 
 
 def count(text: str) -> int:

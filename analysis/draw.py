@@ -1,30 +1,36 @@
 """A network as a diagram: layers from left to right; hundreds of inputs as an image whose pixels the network reads."""
 
 import argparse
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.artist import Artist
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.collections import LineCollection, PatchCollection, PathCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Rectangle
 from matplotlib.path import Path as Curve
+from scipy.optimize import isotonic_regression
 
 from analysis import arguments as options
-from analysis import style
+from analysis import style, text
 from analysis.graph import used_neurons
 from analysis.layout import layered
-from analysis.names import Names, default_names, image_side, names_of, task_of
+from analysis.names import Names, default_names, image_side
 from evolution.genome import ACTIVATION_NAMES, Genome
 
 SHORT_NAMES = {"linear": "", "sine": "sin", "cosine": "cos", "gaussian": "gauss", "sigmoid": "sigm", "inverse": "inv"}
 FADED = 0.18  # opacity of what has no part in the outputs
 LARGEST_RADIUS, SMALLEST_RADIUS = 0.165, 0.045  # inches
 SMALLEST_LABELLED = 0.115
-MARGIN, TITLE_HEIGHT, LEGEND_HEIGHT = 0.25, 0.55, 0.5  # inches
-NAME_WIDTH = 0.068  # inches a character of a name takes
+MARGIN, GAP = 0.25, 0.1  # inches around everything, and between its parts
+WIDEST_NAME = 1.7  # inches; longer names are cut
+FACTS_SIZE = 8.0  # points
+SMALLEST_NAME, LARGEST_NAME = 4.0, 8.0  # points
+SCALE_HEIGHT = 0.5  # inches that the scale below an image of pixels takes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,12 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Draw a network as a diagram, as PNG and SVG: layers from left to right, images as a grid of pixels."""
+    path = options.destination(arguments.to, arguments.network)
     genome = Genome.load(arguments.network)
-    task = arguments.env_name or task_of(arguments.network)
-    names = names_of(genome, task)
+    names, task = options.names_for(genome, arguments.network, arguments.env_name)
     title = arguments.title or (f"{task}: {arguments.network.name}" if task else arguments.network.name)
-    for path in style.save(figure(genome, names, title), options.destination(arguments.to, arguments.network)):
-        print(path)
+    drawn = figure(genome, names, title)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for file in style.save(drawn, path):
+        print(file)
 
 
 def figure(genome: Genome, names: Names | None = None, title: str | None = None) -> Figure:
@@ -62,32 +70,52 @@ def image(
 
 
 class _Drawing:
-    """Works in inches: the one axes covers the whole figure and counts them."""
+    """Works in inches: the one axes covers the whole figure and counts them. Every text is measured before it is put.
+
+    From the top down: title, facts, the network, legend; from left to right: the inputs' names (or their image), the
+    layers, the outputs' names.
+    """
 
     def __init__(self, genome: Genome, names: Names, title: str) -> None:
         self.genome, self.names = genome, names
         self.used = used_neurons(genome)
         self.side = image_side(genome)
-        self.place()
-        self.figure = style.new_figure(self.width, self.height)
+        self.figure = style.new_figure(style.PAGE_WIDTH, style.PAGE_WIDTH)
         self.figure.set_layout_engine("none")
         self.axes = self.figure.add_axes((0, 0, 1, 1))
-        self.axes.set(xlim=(0, self.width), ylim=(0, self.height))
         self.axes.set_axis_off()
+        self.place_across()
+        room = self.width - 2 * MARGIN
+        self.title = text.wrapped(title, room, style.TITLE_SIZE, bold=True)
+        self.facts = text.wrapped(", ".join(self.describe()), room, FACTS_SIZE)
+        self.title_height = text.height(self.title, style.TITLE_SIZE)
+        legend = style.legend(
+            self.axes,
+            self.handles(),
+            room,
+            loc="lower left",
+            bbox_to_anchor=(MARGIN, MARGIN / 2),
+            bbox_transform=self.axes.transData,
+            borderaxespad=0,
+        )
+        self.place_upwards(MARGIN / 2 + style.extent(self.figure, legend)[1] + GAP)
+        self.figure.set_size_inches(self.width, self.height)
+        self.axes.set(xlim=(0, self.width), ylim=(0, self.height))
         if self.side:
             self.draw_pixels(self.side)
         self.draw_connections()
         self.draw_neurons()
         self.draw_names()
-        self.draw_title(title)
-        self.draw_legend()
+        top = self.height - MARGIN / 2
+        self.axes.text(MARGIN, top, self.title, fontsize=style.TITLE_SIZE, weight="bold", va="top")
+        self.axes.text(MARGIN, top - self.title_height, self.facts, fontsize=FACTS_SIZE, va="top", color="#555555")
 
     # ---- geometry
 
-    def place(self) -> None:
-        """Sizes of the figure, where every neuron stands (`x`, `y`), and the `routes` between circles."""
+    def place_across(self) -> None:
+        """Which neurons are `circles`, the layout in its own units, sizes, and `x` of every neuron."""
         genome, pixels = self.genome, self.genome.num_observed if self.side else 0
-        drawn = np.arange(genome.num_neurons) >= pixels  # as a circle
+        drawn = np.arange(genome.num_neurons) >= pixels
         self.circles = np.flatnonzero(drawn)
         self.from_pixel = ~drawn[genome.connections[:, 0]]
         renumbered = np.cumsum(drawn) - 1
@@ -95,36 +123,47 @@ class _Drawing:
         if self.side and not genome.use_bias:
             layers = layers - 1
         visible = np.arange(genome.num_neurons)[drawn] < genome.num_inputs + genome.num_outputs
-        layout = layered(layers, renumbered[genome.connections[~self.from_pixel]], visible, self.pulls(drawn))
+        self.layout = layered(layers, renumbered[genome.connections[~self.from_pixel]], visible, self.pulls(drawn))
 
-        extent = np.ptp(layout.heights) + 1 if len(layout.heights) else 1.0
-        body = float(np.clip(extent * 0.36, 2.2 if not self.side else 3.0, 6.5))
-        self.height = MARGIN + LEGEND_HEIGHT + body + TITLE_HEIGHT
-        middle = MARGIN + LEGEND_HEIGHT + body / 2
-        unit = min(0.42, body / extent)
-        self.radius = float(np.clip(0.39 * unit, SMALLEST_RADIUS, LARGEST_RADIUS))
+        heights = np.concatenate([self.layout.heights, *self.layout.routes])
+        self.lowest, self.highest = float(heights.min()) - 0.5, float(heights.max()) + 0.5
+        extent = self.highest - self.lowest
+        self.body = float(np.clip(extent * 0.36, 2.2 if not self.side else 3.2, 6.5))
+        self.unit = min(0.42, self.body / extent)
+        self.radius = float(np.clip(0.39 * self.unit, SMALLEST_RADIUS, LARGEST_RADIUS))
+        self.name_size = float(np.clip(text.POINTS * 2.2 * self.radius, SMALLEST_NAME, LARGEST_NAME))
 
-        right = 0.35 + NAME_WIDTH * max(map(len, self.names.outputs))
+        self.shown = {neuron: text.wrapped(name, WIDEST_NAME, self.name_size, lines=1) for neuron, name in self.named()}
+        first_output = genome.num_inputs
+        widths = {neuron: text.width(name, self.name_size) for neuron, name in self.shown.items()}
+        right = MARGIN + 0.3 + max((w for n, w in widths.items() if n >= first_output), default=0)
         if self.side:
-            self.grid_size = min(body * 0.86, 2.9)
-            self.grid = (MARGIN + 0.1, middle - self.grid_size / 2 + 0.15)
-            left = self.grid[0] + self.grid_size + (0.35 if genome.use_bias else 1.0)
+            self.grid_size = min(self.body - SCALE_HEIGHT, 2.9)
+            left = MARGIN + GAP + self.grid_size + (0.45 if genome.use_bias else 1.0)
         else:
-            left = MARGIN + 0.25 + NAME_WIDTH * max(map(len, (*self.names.inputs, "bias" if genome.use_bias else "")))
+            left = MARGIN + 0.3 + max((w for n, w in widths.items() if n < first_output), default=0)
         steps = max(int(layers.max()), 1)
         self.width = float(np.clip(left + right + steps * 0.85, style.PAGE_WIDTH, 13.0))
         step = (self.width - left - right) / steps
-
-        self.x, self.y = np.zeros(genome.num_neurons), np.zeros(genome.num_neurons)
+        self.radius = min(self.radius, 0.42 * step)
+        self.x = np.zeros(genome.num_neurons)
         self.x[drawn] = left + layers * step
-        centre = (layout.heights.max() + layout.heights.min()) / 2
-        self.y[drawn] = middle + (layout.heights - centre) * unit
-        self.routes = [middle + (route - centre) * unit for route in layout.routes]
+
+    def place_upwards(self, bottom: float) -> None:
+        """The height of everything above `bottom`: of the figure, `y` of every neuron, and the connections' routes."""
+        facts_height = text.height(self.facts, FACTS_SIZE)
+        self.height = bottom + self.body + GAP + facts_height + self.title_height + MARGIN / 2
+        middle, centre = bottom + self.body / 2, (self.lowest + self.highest) / 2
+        self.bottom, self.top = bottom, bottom + self.body
+        self.y = np.zeros(self.genome.num_neurons)
+        self.y[self.circles] = middle + (self.layout.heights - centre) * self.unit
+        self.routes = [middle + (route - centre) * self.unit for route in self.layout.routes]
         if self.side:
+            self.grid = (MARGIN + GAP, middle + (SCALE_HEIGHT - self.grid_size) / 2)
             cell = self.grid_size / self.side
-            rows, columns = np.divmod(np.arange(pixels), self.side)
-            self.x[:pixels] = self.grid[0] + (columns + 0.5) * cell
-            self.y[:pixels] = self.grid[1] + self.grid_size - (rows + 0.5) * cell
+            rows, columns = np.divmod(np.arange(self.side**2), self.side)
+            self.x[: self.side**2] = self.grid[0] + (columns + 0.5) * cell
+            self.y[: self.side**2] = self.grid[1] + self.grid_size - (rows + 0.5) * cell
 
     def pulls(self, drawn: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64] | None:
         """The mean height of the pixels that a neuron reads."""
@@ -141,7 +180,7 @@ class _Drawing:
     def draw_pixels(self, side: int) -> None:
         """The inputs as an image, darker where a pixel is used more."""
         genome, axes = self.genome, self.axes
-        strengths = np.ones(genome.num_connections) if genome.weights is None else np.abs(genome.weights)
+        strengths = np.ones(genome.num_connections) if genome.weights is None else np.abs(genome.weights, dtype=float)
         use = np.bincount(genome.connections[:, 0], strengths, minlength=genome.num_inputs)[: side * side]
         scale = Normalize(0, max(float(use.max()), 1e-9))
         x, y, size = *self.grid, self.grid_size
@@ -153,12 +192,15 @@ class _Drawing:
         grid = [[(x + a, y), (x + a, y + size)] for a in lines] + [[(x, y + a), (x + size, y + a)] for a in lines]
         axes.add_collection(LineCollection(grid, colors="white", linewidths=0.4, zorder=1.5))
         axes.add_patch(Rectangle((x, y), size, size, fill=False, edgecolor=style.GREY, linewidth=0.7, zorder=1.6))
-        bar = axes.inset_axes((x, y - 0.18, size, 0.08), transform=axes.transData)
+        bar = axes.inset_axes((x, y - 0.15, size, 0.08), transform=axes.transData)
         what = "connections of a pixel" if genome.weights is None else "sum of a pixel's |weights|"
         colour_bar = self.figure.colorbar(ScalarMappable(scale, _USE), cax=bar, orientation="horizontal")
         colour_bar.outline.set_linewidth(0.5)
         if genome.weights is None:
             colour_bar.set_ticks(np.unique(np.linspace(0, int(max(use.max(), 1)), 5).astype(int)).tolist())
+        else:
+            ends = [0.0, scale.vmax or 1.0]
+            colour_bar.set_ticks(ends, labels=[f"{value:.2g}" for value in ends])
         bar.tick_params(labelsize=6, length=2, pad=1)
         bar.set_xlabel(what, fontsize=7, labelpad=1)
 
@@ -173,7 +215,8 @@ class _Drawing:
         widths = np.full(len(curves), 0.8)
         if genome.weights is not None and len(curves):
             colours = np.where(genome.weights >= 0, style.POSITIVE, style.NEGATIVE)
-            widths = 0.25 + 2.0 * np.abs(genome.weights) / max(float(np.abs(genome.weights).max()), 1e-30)
+            strengths = np.abs(genome.weights.astype(np.float64))  # in 32 bits the largest ones would overflow
+            widths = 0.25 + 2.0 * strengths / max(float(strengths.max()), 1e-30)
         crowd = float(np.clip(70 / max(len(curves), 1), 0.35, 0.8))
         opacity = np.where(self.from_pixel, 0.5 * crowd, crowd)
         opacity[~self.used[genome.connections].all(axis=1)] *= FADED
@@ -208,16 +251,14 @@ class _Drawing:
         return Curve([start, (edge, start[1]), (edge, end[1]), end], [Curve.MOVETO] + [Curve.CURVE4] * 3)
 
     def draw_neurons(self) -> None:
-        genome = self.genome
+        genome, patches, faces, edges = self.genome, [], [], []
         for neuron in self.circles.tolist():
             activation = ACTIVATION_NAMES[genome.activations[neuron]]
             fill, faded = style.ACTIVATION_COLOURS[activation], not self.used[neuron]
             is_input = neuron < genome.num_inputs
-            radius = self.radius * (0.7 if is_input else 1)
-            circle = Circle((self.x[neuron], self.y[neuron]), radius, zorder=3, linewidth=0.7)
-            circle.set_facecolor(_on_white(fill, FADED if faded else 1))
-            circle.set_edgecolor(_on_white(style.INK, FADED if faded else 1))
-            self.axes.add_patch(circle)
+            patches.append(Circle((self.x[neuron], self.y[neuron]), self.radius * (0.7 if is_input else 1)))
+            faces.append(_on_white(fill, FADED if faded else 1))
+            edges.append(_on_white(style.INK, FADED if faded else 1))
             if not is_input and self.radius >= SMALLEST_LABELLED:
                 self.axes.text(
                     self.x[neuron],
@@ -229,20 +270,46 @@ class _Drawing:
                     va="center",
                     zorder=4,
                 )
+        self.axes.add_collection(
+            PatchCollection(patches, facecolors=faces, edgecolors=edges, linewidths=0.7, zorder=3), autolim=False
+        )
+
+    def named(self) -> list[tuple[int, str]]:
+        """The neurons that have a name beside them, with it."""
+        genome = self.genome
+        names = [] if self.side else list(enumerate(self.names.inputs))
+        if genome.use_bias:
+            names.append((genome.num_observed, "bias"))
+        return names + [(genome.num_inputs + i, name) for i, name in enumerate(self.names.outputs)]
 
     def draw_names(self) -> None:
-        genome, first_output = self.genome, self.genome.num_inputs
-        names = [] if self.side else [(i, name, "right") for i, name in enumerate(self.names.inputs)]
-        if genome.use_bias:
-            names.append((genome.num_observed, "bias", "right"))
-        names += [(first_output + i, name, "left") for i, name in enumerate(self.names.outputs)]
-        size = float(np.clip(72 * 2.2 * self.radius, 4, 8))
-        for neuron, name, side in names:
-            x = self.x[neuron] + (self.radius + 0.07) * (1 if side == "left" else -1)
-            colour = style.INK if self.used[neuron] else style.GREY
-            self.axes.text(x, self.y[neuron], name, ha=side, va="center", fontsize=size, color=colour)
+        """Names left of the inputs and right of the outputs, moved apart where they would overlap.
 
-    def draw_title(self, title: str) -> None:
+        Where not all of them have room, every second, third, ... is shown.
+        """
+        first_output, line = self.genome.num_inputs, text.height("", self.name_size)
+        for side, direction in (("right", -1), ("left", 1)):
+            neurons = [n for n in self.shown if (n >= first_output) == (direction == 1)]
+            if self.side and direction == -1:  # the bias, alone in its column beside the image
+                for neuron in neurons:
+                    below = self.y[neuron] - self.radius - 0.04
+                    self.write(neuron, self.x[neuron], below, ha="center", va="top")
+                continue
+            neurons = neurons[:: -(-len(neurons) // max(int(self.body / line), 1)) or 1]
+            places = _apart(self.y[neurons], line, self.bottom + line / 2, self.top - line / 2)
+            for neuron, place in zip(neurons, places.tolist(), strict=True):
+                start, x = (self.x[neuron] + direction * (self.radius + d) for d in (0.02, 0.12))
+                if abs(place - self.y[neuron]) > 0.01:
+                    leader = Line2D([start, x - direction * 0.02], [self.y[neuron], place], color=style.GREY)
+                    leader.set_linewidth(0.4)
+                    self.axes.add_line(leader)
+                self.write(neuron, x, place, ha=side, va="center")
+
+    def write(self, neuron: int, x: float, y: float, **aligned: Any) -> None:
+        colour = style.INK if self.used[neuron] else style.GREY
+        self.axes.text(x, y, self.shown[neuron], fontsize=self.name_size, color=colour, **aligned)
+
+    def describe(self) -> list[str]:
         genome = self.genome
         unused = int(np.count_nonzero(~self.used[genome.num_inputs :]))
         facts = [
@@ -250,14 +317,12 @@ class _Drawing:
             f"{genome.num_neurons} neurons ({genome.num_hidden} hidden)",
             f"{genome.num_layers} layers",
         ]
-        if unused:
-            facts.append(f"{unused} hidden or output neurons unused")
-        self.axes.text(MARGIN, self.height - 0.17, title, fontsize=10, weight="bold", va="top")
-        self.axes.text(MARGIN, self.height - 0.38, ", ".join(facts), fontsize=8, va="top", color="#555555")
+        return [*facts, f"{unused} hidden or output neurons unused"] if unused else facts
 
-    def draw_legend(self) -> None:
+    def handles(self) -> list[Artist]:
+        """What the legend shows: activations, and how connections are drawn."""
         genome = self.genome
-        handles = []
+        handles: list[Artist] = []
         for index in np.unique(genome.activations[genome.num_inputs :]).tolist():
             name = ACTIVATION_NAMES[index]
             colour = style.ACTIVATION_COLOURS[name]
@@ -265,23 +330,21 @@ class _Drawing:
             marker.set_markeredgecolor(style.INK)
             handles.append(marker)
         if genome.weights is None:
-            handles.append(Line2D([], [], color=style.INK, linewidth=0.8, label="connection"))
-        else:
-            largest = float(np.abs(genome.weights).max()) if genome.num_connections else 0.0
-            handles.append(Line2D([], [], color=style.POSITIVE, linewidth=2.25, label=f"weight +{largest:.2g}"))
-            handles.append(
-                Line2D([], [], color=style.NEGATIVE, linewidth=2.25, label=f"weight \N{MINUS SIGN}{largest:.2g}")
-            )
-        self.axes.legend(
-            handles=handles,
-            loc="lower left",
-            bbox_to_anchor=(MARGIN - 0.1, 0.05),
-            bbox_transform=self.axes.transData,
-            ncol=len(handles),
-            columnspacing=1.1,
-            handletextpad=0.3,
-            borderaxespad=0,
-        )
+            return [*handles, Line2D([], [], color=style.INK, linewidth=0.8, label="connection")]
+        largest = float(np.abs(genome.weights).max()) if genome.num_connections else 0.0
+        for sign, colour in (("+", style.POSITIVE), ("\N{MINUS SIGN}", style.NEGATIVE)):
+            handles.append(Line2D([], [], color=colour, linewidth=2.25, label=f"weight {sign}{largest:.2g}"))
+        return handles
+
+
+def _apart(wanted: npt.NDArray[np.float64], room: float, low: float, high: float) -> npt.NDArray[np.float64]:
+    """Places in [low, high], `room` from one another at least, nearest to those wanted (least squares)."""
+    order = np.argsort(-wanted, kind="stable")
+    steps = room * np.arange(len(wanted))
+    found = np.empty(len(wanted))
+    lowest = low + room * (len(wanted) - 1)  # that the first may be with all others below it
+    found[order] = np.clip(isotonic_regression(wanted[order] + steps, increasing=False).x, lowest, high) - steps
+    return found
 
 
 _USE = LinearSegmentedColormap.from_list("use", ["#F3F3F3", "#9DB4C8", "#3B5B7A", "#10263B"])

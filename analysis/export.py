@@ -14,7 +14,7 @@ import numpy.typing as npt
 from analysis import arguments as options
 from analysis.arguments import connection_weights
 from analysis.graph import used_neurons
-from analysis.names import Names, names_of, neuron_names, task_of
+from analysis.names import Names, neuron_names
 from analysis.plan import Plan
 from evolution.errors import InputError, RunError
 from evolution.files import write_atomically
@@ -40,16 +40,21 @@ def main(arguments: argparse.Namespace) -> None:
     compared with our own outputs before they are written.
     """
     genome = Genome.load(arguments.network)
-    file_format = arguments.format or _format_of(arguments.to)
+    file_format = _format_of(arguments.format, arguments.to)
     path = arguments.to or arguments.network.with_suffix(FORMATS[file_format])
-    names = names_of(genome, arguments.env_name or task_of(arguments.network))
+    options.check_writable(path.parent)
+    names, _ = options.names_for(genome, arguments.network, arguments.env_name)
     print(f"{path}: {export(genome, path, file_format, arguments.weight, names)}")
 
 
-def _format_of(path: Path | None) -> str:
-    for name, ending in FORMATS.items():
-        if path is not None and path.suffix == ending:
-            return name
+def _format_of(asked: str | None, path: Path | None) -> str:
+    """The format that is asked for, or that the file's ending says. Raises InputError where the two differ."""
+    ending = path.suffix.lower() if path is not None else ""
+    of_ending = next((name for name, each in FORMATS.items() if each == ending), None)
+    if asked and of_ending and asked != of_ending:
+        raise InputError(f"--to {path}: {ending} is the ending of {of_ending}, --format is {asked}")
+    if found := asked or of_ending:
+        return found
     raise InputError(f"give --format: {', '.join(FORMATS)}; or --to FILE with one of {', '.join(FORMATS.values())}")
 
 
@@ -61,15 +66,20 @@ def export(genome: Genome, path: Path, file_format: str, weight: float | None, n
     Raises InputError if the weight is missing, or is one too many, and RunError if the outputs are not ours.
     """
     if file_format == "graphml":
-        write_atomically(path, to_graphml(genome, weight, names))
+        _write(path, to_graphml(genome, weight, names))
         return f"{genome.num_neurons} nodes and {genome.num_connections} edges"
     weights = connection_weights(genome, weight)
     content = to_onnx(genome, weights) if file_format == "onnx" else to_torch(genome, weights, file_format)
     difference = largest_difference(genome, weights, content, file_format)
     if not difference <= TOLERANCE:
         raise RunError(f"the exported network's outputs differ from ours by {difference:.1e}: nothing written")
-    write_atomically(path, content)
+    _write(path, content)
     return f"checked: outputs differ from ours by {difference:.1e} at most"
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
 
 
 def largest_difference(

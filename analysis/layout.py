@@ -1,7 +1,8 @@
 """Where neurons stand and connections run in a drawing: layers left to right, few crossings, long connections bent.
 
 The steps are those of K. Sugiyama et al., "Methods for visual understanding of hierarchical system structures" (1981):
-a connection that skips layers is held by a bend in each of them; the order within each layer is improved by sweeps of
+a connection that skips layers is held by a bend in each of them (the longest only as long as there are not too many
+bends); the order within each layer is improved by sweeps of
 barycentres; then every place moves as near as the order allows to the mean of its neighbours.
 """
 
@@ -14,6 +15,7 @@ from scipy.optimize import isotonic_regression
 
 SWEEPS = 12
 BEND_SIZE = 0.35  # room for a bend, where a neuron has 1
+MOST_BENDS = 10_000  # in a drawing: more are seen by nobody, and time and memory grow with them
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Layout:
     """Heights, in units of a neuron's room, around 0."""
 
     heights: npt.NDArray[np.float64]  # (N,) of each neuron
-    routes: list[npt.NDArray[np.float64]]  # per connection the heights (k,) in its source's layer, ... its target's
+    # Per connection the heights (k,) in its source's layer, ... its target's; of one without bends only these two.
+    routes: list[npt.NDArray[np.float64]]
 
 
 def layered(
@@ -48,7 +51,8 @@ def layered(
         downwards = sweep % 2 == 1
         for layer in range(len(columns))[:: -1 if downwards else 1]:
             column = columns[layer]
-            column = column[_order(graph.wanted(heights, column, not downwards, downwards), graph.fixed[column])]
+            wanted = graph.wanted(heights, column, layer, not downwards, downwards)
+            column = column[_order(wanted, graph.fixed[column])]
             columns[layer] = column
             heights[column] = _stack(graph.sizes[column])
         crossings = _crossings(graph, heights)
@@ -58,54 +62,81 @@ def layered(
     for column in best:
         heights[column] = _stack(graph.sizes[column])
     for sweep in range(2 * SWEEPS):
-        for column in best[:: -1 if sweep % 2 else 1]:
-            heights[column] = _settle(graph.wanted(heights, column, True, True), graph.sizes[column])
+        for layer in range(len(best))[:: -1 if sweep % 2 else 1]:
+            column = best[layer]
+            heights[column] = _settle(graph.wanted(heights, column, layer, True, True), graph.sizes[column])
     return Layout(heights[: len(layers)], [heights[chain] for chain in graph.chains])
 
 
 @dataclass(frozen=True)
 class _Places:
-    """Neurons, then the bends of connections that skip layers; edges run between adjacent layers only."""
+    """Neurons, then the bends of connections that skip layers; edges run from one place of a route to the next."""
 
     layers: npt.NDArray[np.int32]  # (P,)
     fixed: npt.NDArray[np.bool_]  # (P,)
     sizes: npt.NDArray[np.float64]  # (P,)
     pulls: npt.NDArray[np.float64]  # (P,)
-    edges: npt.NDArray[np.int64]  # (M, 2)
+    edges: npt.NDArray[np.int64]  # (M, 2), from lower to higher layers
+    upwards: list[npt.NDArray[np.int64]]  # per layer the edges (m, 2) that begin there,
+    downwards: list[npt.NDArray[np.int64]]  # and those that end there
     chains: list[list[int]]  # per connection its places, from source to target
 
     @classmethod
     def of(
         cls, layers: npt.NDArray[np.int32], connections: npt.NDArray[np.int32], fixed: npt.NDArray[np.bool_]
     ) -> "_Places":
+        skipped = layers[connections[:, 1]] - layers[connections[:, 0]] - 1
+        order = np.argsort(skipped, kind="stable")
+        bent = np.zeros(len(connections), bool)
+        bent[order] = np.cumsum(skipped[order], dtype=np.int64) <= MOST_BENDS
         place_layers, chains = layers.tolist(), []
-        for source, target in connections.tolist():
-            between = range(int(layers[source]) + 1, int(layers[target]))
+        for (source, target), bends_here in zip(connections.tolist(), bent.tolist(), strict=True):
+            between = range(int(layers[source]) + 1, int(layers[target])) if bends_here else range(0)
             bends = range(len(place_layers), len(place_layers) + len(between))
             place_layers.extend(between)
             chains.append([source, *bends, target])
         num_bends = len(place_layers) - len(layers)
-        edges = [pair for chain in chains for pair in pairwise(chain)]
+        edges = np.array([pair for chain in chains for pair in pairwise(chain)], np.int64).reshape(-1, 2)
+        all_layers, num_layers = np.array(place_layers, np.int32), int(layers.max()) + 1
         return cls(
-            np.array(place_layers, np.int32),
+            all_layers,
             np.concatenate([fixed, np.zeros(num_bends, bool)]),
             np.repeat([1.0, BEND_SIZE], [len(layers), num_bends]),
             np.full(len(place_layers), np.nan),
-            np.array(edges, np.int64).reshape(-1, 2),
+            edges,
+            _by_layer(edges, all_layers[edges[:, 0]], num_layers),
+            _by_layer(edges, all_layers[edges[:, 1]], num_layers),
             chains,
         )
 
     def wanted(
-        self, heights: npt.NDArray[np.float64], column: npt.NDArray[np.intp], below: bool, above: bool
+        self,
+        heights: npt.NDArray[np.float64],
+        column: npt.NDArray[np.intp],
+        layer: int,
+        below: bool,
+        above: bool,
     ) -> npt.NDArray[np.float64]:
-        """For each place of a column the mean height of its neighbours in the layers below and above, or its own."""
-        count = np.isfinite(self.pulls).astype(float)
-        total = np.nan_to_num(self.pulls)
-        for use, here, there in ((below, 1, 0), (above, 0, 1)):
+        """For each place of a layer's column the mean height of its neighbours below and above it, or its own."""
+        position = np.argsort(column)
+        ordered = column[position]
+        count, total = np.zeros(len(column)), np.zeros(len(column))
+        for use, edges, here, there in ((below, self.downwards, 1, 0), (above, self.upwards, 0, 1)):
             if use:
-                count += np.bincount(self.edges[:, here], minlength=len(heights))
-                total += np.bincount(self.edges[:, here], heights[self.edges[:, there]], minlength=len(heights))
-        return np.where(count > 0, total / np.maximum(count, 1), heights)[column]
+                rows = position[np.searchsorted(ordered, edges[layer][:, here])]
+                count += np.bincount(rows, minlength=len(column))
+                total += np.bincount(rows, heights[edges[layer][:, there]], minlength=len(column))
+        pulls = self.pulls[column]
+        count += np.isfinite(pulls)
+        total += np.nan_to_num(pulls)
+        return np.where(count > 0, total / np.maximum(count, 1), heights[column])
+
+
+def _by_layer(
+    edges: npt.NDArray[np.int64], layers: npt.NDArray[np.int32], num_layers: int
+) -> list[npt.NDArray[np.int64]]:
+    order = np.argsort(layers, kind="stable")
+    return np.split(edges[order], np.searchsorted(layers[order], range(1, num_layers)))
 
 
 def _stack(sizes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -128,12 +159,29 @@ def _settle(wanted: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]) -> 
 
 
 def _crossings(graph: _Places, heights: npt.NDArray[np.float64]) -> int:
-    """How many pairs of edges cross."""
-    crossings = 0
-    edge_layers = graph.layers[graph.edges[:, 0]]
-    for layer in np.unique(edge_layers):
-        edges = graph.edges[edge_layers == layer]
-        sources, targets = heights[edges].T
-        order = np.lexsort((targets, sources))
-        crossings += int(np.count_nonzero(np.triu(targets[order][:, None] > targets[order])))
-    return crossings
+    """How many pairs of edges between the same two layers cross."""
+    sources, targets = graph.edges.T
+    layers = graph.layers[sources]
+    near = graph.layers[targets] == layers + 1
+    sources, targets, layers = sources[near], targets[near], layers[near]
+    order = np.lexsort((heights[targets], heights[sources], layers))
+    # Places ranked by layer, then height: edges of different layers are never out of order.
+    ranks = np.empty(len(heights), np.int64)
+    ranks[np.lexsort((heights, graph.layers))] = np.arange(len(heights))
+    return inversions(ranks[targets[order]])
+
+
+def inversions(values: npt.NDArray[np.int64]) -> int:
+    """How many pairs i < j have values[i] > values[j]; values (n,) from 0 on. Takes memory for a few arrays (n,).
+
+    Bit by bit from the highest one: among values that agree so far, a pair is out of order where the first has a 1 and
+    the second a 0.
+    """
+    count = 0
+    for bit in reversed(range(int(values.max(initial=0)).bit_length())):
+        higher, one = values >> (bit + 1), values >> bit & 1
+        ones_before = np.cumsum(one) - one
+        starts = np.searchsorted(higher, higher)  # of those that agree; they stand together
+        count += int((ones_before - ones_before[starts])[one == 0].sum())
+        values = values[np.argsort(values >> bit, kind="stable")]
+    return count
