@@ -1,4 +1,4 @@
-"""What all commands of `python -m analysis` share: networks by name, guesses, numbers, destinations, and any backend."""
+"""What all commands of `python -m analysis` share: networks by name, guesses, numbers, destinations, any backend."""
 
 import os
 import subprocess
@@ -20,7 +20,8 @@ def test_a_notebooks_backend_does_not_matter(tmp_path):
     command = [sys.executable, "-m", "analysis", "draw", str(tmp_path / "n.json")]
     assert subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode == 0
     code = "import analysis.draw, os, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.rcParams['backend'])"
-    kept = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"MPLBACKEND": "pdf"}, capture_output=True, text=True, check=True)  # fmt: skip
+    variables |= {"MPLBACKEND": "pdf"}
+    kept = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, stdout=-1, text=True, check=True)
     assert kept.stdout.split() == ["pdf", "pdf"]
 
 
