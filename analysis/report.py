@@ -15,12 +15,21 @@ MEANINGS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", type=Path, help="a run's folder")
+    parser.add_argument("run", metavar="RUN", type=Path, help="a run's folder; with --html a study's")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a study as one page, to be opened in a browser"
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Say what came out of a run, and where to look next."""
-    print(report(arguments.run))
+    if arguments.html is None:
+        print(report(arguments.run))
+        return
+    from analysis import page  # a run's report needs no figures
+
+    page.write(arguments.run, arguments.html)
+    print(arguments.html)
 
 
 def report(folder: Path) -> str:
