@@ -21,7 +21,7 @@ from experiment.observers import Observer
 from experiment.parameters import Params
 from experiment.program import run_script
 
-__all__ = ["Params", "evolve", "run_script", "workers"]
+__all__ = ["Params", "check_settings", "evolve", "run_script", "workers"]
 
 
 def evolve(params: Params, task: Task, *others: Observer, portraits: bool = True) -> None:
@@ -114,3 +114,9 @@ def _portraits(run: Run, params: Params, settings: EvolutionSettings) -> Observe
         return graph.statistics(genome)
 
     return observers.Portraits(run, draw, statistics, settings.test_every)
+
+
+def check_settings(params: Params) -> None:
+    """Raise InputError where parameters, each allowed by itself, do not fit each other."""
+    if params.experiment.evolves:
+        evolution_settings(params)

@@ -42,6 +42,8 @@ def page(folder: Path) -> str:
     """The HTML of a study's folder."""
     study, runs = compare.read_study([folder]), compare.find_runs([folder])
     found = compare.compare_runs(runs, study, **(study.get("compare") or {}))
+    with style.style():
+        comparison = compare.figure(found)
     asked = compare.PARAMS_FILE if not study else compare.STUDY_FILE
     title = f"Study {folder.resolve().name}"
     parts = [
@@ -51,7 +53,7 @@ def page(folder: Path) -> str:
         _pre((folder / asked).read_text(encoding="utf-8") if study else "No study file: a folder of runs."),
         "<h2>What came out</h2>",
         _markdown(compare.markdown(found)),
-        _image(compare.figure(found), f"{compare.title(found)}, every run, means and intervals"),
+        _image(comparison, f"{compare.title(found)}, every run, means and intervals"),
     ]
     if published := compare.published_table(runs, study):
         parts += ["<h2>Published beside ours</h2>", _markdown(published)]

@@ -79,7 +79,7 @@ class Parameter:
             if self.type is bool:
                 value = _TRUTH[text]
             elif self.type in (dict, list):
-                value = _from_yaml(text)
+                value = from_yaml(text)
                 if self.type is list and not isinstance(value, list):
                     value = text
             else:
@@ -368,7 +368,7 @@ def read_params_file(experiment: Experiment, file: str) -> dict[str, Any]:
     if len(text) > LARGEST_FILE:
         raise InputError(f"{file}: too large for a parameter file")
     try:
-        content = _from_yaml(text)
+        content = from_yaml(text)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
     if not isinstance(content, dict):
@@ -379,14 +379,14 @@ def read_params_file(experiment: Experiment, file: str) -> dict[str, Any]:
             if value != experiment.name:
                 raise InputError(f"{file}: these are parameters of {show(value)}, not of {experiment.name}")
             continue
-        parameter = _known(experiment, name, file)
+        parameter = parameter_named(experiment, name, file)
         value = parameter.check(value, file)
         if parameter.is_used_by(experiment) and value is not None:
             values[parameter.name] = value
     return values
 
 
-def _from_yaml(text: bytes | str) -> Any:
+def from_yaml(text: bytes | str) -> Any:
     """What the YAML says. Raises InputError."""
     try:
         return yaml.load(text, _Loader)
@@ -424,7 +424,7 @@ _Loader.add_implicit_resolver(
 # ---- command line ---------------------------------------------------------------------------------------------------
 
 
-def _known(experiment: Experiment, name: Any, where: str) -> Parameter:
+def parameter_named(experiment: Experiment, name: Any, where: str) -> Parameter:
     known = known_to(experiment)
     if isinstance(name, str) and name in known:
         return known[name]
@@ -448,7 +448,7 @@ def _parse_command_line(experiment: Experiment, description: str, arguments: Seq
             given["params_file"] = token
             continue
         name, has_value, text = token.removeprefix("--").partition("=")
-        parameter = _known(experiment, name if token.startswith("--") else token, where)
+        parameter = parameter_named(experiment, name if token.startswith("--") else token, where)
         if not has_value:
             if parameter.type is bool and (not rest or rest[0] not in _TRUTH):
                 text = "true"
