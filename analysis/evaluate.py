@@ -297,6 +297,5 @@ def figure(found: Evaluation, task: str) -> Figure:
     lines = [row for row in found.rows if "shared" not in row.weights]
     for row, colour, dashes in zip(lines, colours, ("--", "-.", ":", (0, (5, 1)), (0, (1, 1))), strict=False):
         axes.axhline(row.mean, color=colour, linestyle=dashes, linewidth=1.2, label=row.weights)
-    axes.set(xlabel="shared weight", ylabel=found.quantity, title=task, xlim=(LOWEST, HIGHEST))
-    drawn.legend(loc="outside right center")
-    return drawn
+    axes.set(xlabel="shared weight", ylabel=found.quantity, xlim=(LOWEST, HIGHEST))
+    return style.furnish(drawn, task, axes.get_legend_handles_labels()[0])

@@ -261,9 +261,9 @@ def figure(results: Sequence[Result]) -> Figure:
     drawn = style.new_figure(style.PAGE_WIDTH * 0.75, 3.6)
     axes = drawn.subplots()
     draw(axes, results)
-    axes.set(xlabel="connections", ylabel="test accuracy", title="Networks that were only mutated at random")
-    axes.legend()
-    return drawn
+    axes.set(xlabel="connections", ylabel="test accuracy")
+    handles = axes.get_legend_handles_labels()[0]
+    return style.furnish(drawn, "Networks that were only mutated at random", handles)
 
 
 def draw(axes: Axes, results: Sequence[Result]) -> None:

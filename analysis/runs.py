@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from envs import datasets
 from envs.datasets import Dataset
 from evolution.errors import InputError
 from evolution.genome import Genome
@@ -137,6 +138,12 @@ def read_scalars(folder: Path) -> dict[str, Series]:
         steps = sorted(by_step)
         found[tag] = Series(np.array(steps, np.int64), np.array([by_step[step] for step in steps]))
     return found
+
+
+def dataset_of(run: RunFolder, data_dir: str | None = None) -> Dataset:
+    """The images that a run learned on, prepared as its parameters say. Raises InputError."""
+    prepared = {name: run.params.get(name) for name in ("image_size", "deskew")}
+    return datasets.load(run.task, data_dir or run.params.get("data_dir"), **prepared)
 
 
 def learning_task(params: Mapping[str, Any], dataset: Dataset, num_epochs: int, workers: Workers) -> LearningTask:

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from runs import ROOT
 from runs import run as run_script
 
-from analysis import figures, graph
+from analysis import graph
 from analysis.__main__ import main
+from analysis.figures import common as figures
+from analysis.figures import degrees, evolution, learning_curves, wann_curves
 from analysis.runs import RunFolder, Series
 from envs import datasets
 from evolution.errors import InputError
@@ -60,6 +62,7 @@ def test_seeds_of_an_experiment_are_one_group_and_other_parameters_another(tmp_p
     assert [len(group.runs) for group in groups] == [2, 1, 1]
     assert groups[0].colour == groups[1].colour != groups[2].colour
     assert groups[0].dashes != groups[1].dashes
+    assert groups[0].marker != groups[1].marker
 
 
 def test_series_meet_where_all_of_them_are():
@@ -90,7 +93,7 @@ def test_params_that_are_no_runs_are_refused(content, tmp_path):
 
 @given(st.integers(0, 10**5))
 def test_degree_bins_cover_every_degree_once(largest):
-    edges = figures.degree_bins(largest)
+    edges = degrees.degree_bins(largest)
     assert edges[:17].tolist() == list(range(17))
     assert (np.diff(edges) > 0).all()
     assert edges[-1] > largest
@@ -119,7 +122,7 @@ def test_evolution_shows_means_over_networks_and_seeds(tmp_path):
         pytest.approx(value, abs=1e-6) for value in (0.3, 0, 16, 5)
     ]
     groups = figures.group_runs([RunFolder(tmp_path / f"run{seed}") for seed in (0, 1)])
-    axes = figures.draw_evolution(groups, argparse.Namespace()).figure.axes[0]
+    axes = evolution.draw(groups, argparse.Namespace()).figure.axes[0]
     dots = [line for line in axes.lines if line.get_marker() == "."]
     assert sum(len(line.get_xdata()) for line in dots) == 8  # networks x generations x seeds
     (mean,) = [line for line in axes.lines if line.get_marker() != "."]
@@ -147,7 +150,7 @@ def test_weight_agnostic_curves(tmp_path):
     best = [(row["seed"], row["generation"], float(row["value"])) for row in rows if row["tag"] == "best/mean_reward"]
     assert best == [(str(s), str(g), 100.0 * s + g) for s in (0, 1) for g in range(3)]
     groups = figures.group_runs([RunFolder(tmp_path / f"run{seed}") for seed in (0, 1)])
-    mean = figures.draw_wann_curves(groups, argparse.Namespace()).figure.axes[0]
+    mean = wann_curves.draw(groups, argparse.Namespace()).figure.axes[0]
     assert [line.get_ydata().tolist() for line in mean.lines] == [[50, 51, 52], [25, 25, 25], [40]]
     band = mean.collections[0].get_paths()[0].vertices[:, 1]
     assert (band.min(), band.max()) == (0, 102)  # mean - std of generation 0, mean + std of generation 2
@@ -252,10 +255,10 @@ def test_which_generations_are_trained_again(saved, wanted, expected, tmp_path):
             (folder / "networks" / f"generation{generation}-net0.json").touch()
     (group,) = figures.group_runs([RunFolder(folder) for folder in folders])
     if isinstance(expected, list):
-        assert figures.choose_generations(group, wanted) == expected
+        assert learning_curves.choose_generations(group, wanted) == expected
     else:
         with pytest.raises(expected):
-            figures.choose_generations(group, wanted)
+            learning_curves.choose_generations(group, wanted)
 
 
 def test_all_figures_of_a_real_run(tmp_path):
@@ -298,7 +301,7 @@ def test_what_figures_cannot_use_is_one_line(learned, tmp_path, capsys):
         ([lacking, "--only", "learning-curves"], "lack optimizer, lr, num_epochs, batch_size"),
         ([folder, "--only", "mutated", "--random_networks", tmp_path / "none.csv"], "random-networks` makes it"),
         ([folder, "--only", "mutated", "--random_networks", tmp_path / "junk.csv"], "not a CSV of random-networks"),
-        ([folder, "--only", "portrait"], "invalid choice: 'portrait'"),
+        ([folder, "--only", "portrait"], "no such figure"),
         ([folder, "--networks", 0], "at least 1"),
     ):
         assert draw(*wrong, "--to", tmp_path / "to") == 2
@@ -311,6 +314,6 @@ def test_what_figures_cannot_use_is_one_line(learned, tmp_path, capsys):
 
 def test_statistics_of_runs_use_every_network(tmp_path):
     networks = [evolved(seed, 5, 2) for seed in range(3)]
-    rows = figures.degree_statistics(figures.Group("x", "", "", "", []), networks)
+    rows = degrees.degree_statistics(figures.Group("x", "", "", "", []), networks)
     counts = [graph.statistics(network)["connections"] for network in networks]
     assert rows[0] == ("x", "connections", 3, np.mean(counts), np.std(counts))

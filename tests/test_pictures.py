@@ -1,5 +1,6 @@
 """Pictures at their worst: every text lies on the page and none overlaps another, and no curve runs into the title."""
 
+import argparse
 import tracemalloc
 from dataclasses import replace
 
@@ -9,10 +10,16 @@ from genomes import evolved
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import assert_readable, texts
+from test_figures import made
 
-from analysis import draw, layout, text
+import learning
+from analysis import draw, evaluate, layout, style, text
+from analysis.__main__ import main
+from analysis.figures import common, degrees, evolution, wann_curves
 from analysis.names import Names, default_names
+from analysis.runs import RunFolder
 from evolution.genome import Genome
+from learning import LEARNING_RULES
 
 LONG = "a name that goes on and on, " * 12
 
@@ -80,6 +87,102 @@ def test_the_bias_stands_beside_the_pixels():
     ((left, *_),) = [box for name, box in texts(figure) if name == "bias"]
     (image,) = figure.axes[0].images
     assert left > image.get_extent()[1]
+
+
+# ---- figures of runs ------------------------------------------------------------------------------------------------
+
+
+def test_figures_of_many_experiments_with_long_names_can_be_read(tmp_path):
+    runs = []
+    for i, rule in enumerate(["backprop"] * 6 + ["hebbian", "a_rule_of_ones_own", *list(LEARNING_RULES)[:5]]):
+        params = {"script": "run-wlnn-mnist", "dataset": "digits", "learning_rule": rule, "lr": 0.1 * i, "seed": 0}
+        params |= {"note": f"$experiment {i} {LONG}", "train_only_outputs": False}
+        values = {"population/net0_acc": 0.5, "population/net0_connections": 100_000.0}
+        folder = made(tmp_path / str(i), params, {0: values})
+        evolved(i, 64, 10, 0.1, 10, with_weights=True).save(folder / "champion_network.json")
+        runs.append(RunFolder(folder))
+    groups = common.group_runs(runs)
+    looks = [(group.colour, group.dashes, group.marker) for group in groups]
+    assert len(set(looks)) == len(groups) == 13
+    for function in (evolution.draw, degrees.draw):
+        with style.style():
+            drawn = function(groups, argparse.Namespace())
+            figure = style.furnish(drawn.figure, f"digits {LONG}", drawn.handles)
+        found = assert_readable(figure)
+        assert sum("$experiment" in name.replace("\n", " ") for name in found) == 9  # rules with two and more
+        _assert_two_ticks(figure)
+
+
+def test_weight_agnostic_figures_can_be_read(tmp_path):
+    tags = ("best/mean_acc", "best/max_acc", "champion/mean_acc", "stats/connections_mean", "champion/connections")
+    runs = []
+    for i in range(10):
+        params = {"script": "run-wann-classification", "dataset": "mnist", "batch_size": i, "note": LONG}
+        runs.append(RunFolder(made(tmp_path / str(i), params, {0: dict.fromkeys(tags, 0.1 * i)})))
+    with style.style():
+        drawn = wann_curves.draw(common.group_runs(runs), argparse.Namespace())
+        figure = style.furnish(drawn.figure, "mnist", drawn.handles)
+    assert_readable(figure)
+    _assert_two_ticks(figure)
+
+
+def test_an_evaluation_can_be_read():
+    names = (
+        "random individual",
+        "random shared",
+        "tuned shared",
+        "tuned individual",
+        "votes of six weights",
+        "its own",
+    )
+    rows = [evaluate.Row(name, 0.1 * i, 0.0, 1) for i, name in enumerate(names)]
+    shared = np.linspace(-2, 2, 5)
+    found = evaluate.Evaluation("test accuracy", rows, shared, shared, shared * np.nan)
+    with style.style():
+        figure = evaluate.figure(found, LONG)
+    assert_readable(figure)
+    _assert_two_ticks(figure)
+
+
+def _assert_two_ticks(figure):
+    for axes in figure.axes:
+        for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            assert sum(low <= tick <= high for tick in axis.get_majorticklocs()) >= 2
+
+
+def test_each_rule_has_a_look_of_its_own(monkeypatch):
+    more = {f"rule_{i}": "nowhere:Rule" for i in range(13)}
+    monkeypatch.setattr(learning, "LEARNING_RULES", learning.LEARNING_RULES | more)
+    looks = [style.look_of(rule) for rule in learning.LEARNING_RULES]
+    assert len({look.colour for look in looks}) == len(looks)
+    assert len({look.name for look in looks}) == len(looks)
+    assert style.look_of("rule_3").name == "Rule 3"
+
+
+OWN = """
+from analysis import style
+from analysis.figures.common import Drawn, lines_of
+
+def sizes(groups, arguments):
+    figure = style.new_figure(3, 2)
+    sizes = [run.champion.num_connections for group in groups for run in group.runs]
+    figure.subplots().plot(sizes)
+    return Drawn(figure, ("connections",), [(size,) for size in sizes], handles=lines_of(groups))
+"""
+
+
+def test_a_figure_of_ones_own_is_drawn_by_the_command(tmp_path, monkeypatch, capsys):
+    (tmp_path / "own_figures.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = made(tmp_path / "run", {"script": "run-wann-gym", "env_name": "CartPole-v0"}, {0: {"best/acc": 0.1}})
+    genome = evolved(0, 4, 2)
+    genome.save(folder / "champion_network.json")
+    assert main(["figures", str(folder), "--only", "own_figures:sizes"]) == 0
+    written = (folder / "figures/own_figures-sizes-CartPole-v0.csv").read_text()
+    assert written == f"connections\n{genome.num_connections}\n"
+    assert (folder / "figures/own_figures-sizes-CartPole-v0.svg").is_file()
+    assert main(["figures", str(folder), "--only", "own_figures:none"]) == 2
+    assert "cannot be imported" in capsys.readouterr().err
 
 
 # ---- the layout -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,142 @@
+"""The thesis's figures of runs: what evolved, how it learns, what the networks look like.
+
+A figure is one file with one function, `draw(groups, arguments)`, that gives a `Drawn`; one line in FIGURES registers
+it. Runs that differ in their seed alone are one experiment (`Group`), drawn as mean and standard deviation. One figure
+holds the experiments of one task.
+"""
+
+import argparse
+import importlib
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from analysis import arguments as take
+from analysis import style
+from analysis.figures.common import Drawn, Group, NothingToDraw, TableRow, group_runs, table
+from analysis.runs import RunFolder
+from evolution.errors import InputError
+from evolution.files import write_atomically
+
+
+class Entry(NamedTuple):
+    """Where a figure's function is, and whether it is of runs that learn, of those that do not, or of both."""
+
+    function: str  # "module:function"
+    learns: tuple[bool, ...]
+
+
+FIGURES = {
+    "evolution": Entry("analysis.figures.evolution:draw", (True,)),
+    "learning-curves": Entry("analysis.figures.learning_curves:draw", (True,)),
+    "mutated": Entry("analysis.figures.mutated:draw", (True,)),
+    "degrees": Entry("analysis.figures.degrees:draw", (True, False)),
+    "wann-curves": Entry("analysis.figures.wann_curves:draw", (False,)),
+}
+FORBIDDEN = re.compile(r"[^\w.-]+")  # in the names of files
+
+
+def function_of(name: str) -> Callable[[Sequence[Group], argparse.Namespace], Drawn]:
+    """The function that draws a figure: one of FIGURES, or of one's own as `module:function`. Raises InputError."""
+    where = FIGURES[name].function if name in FIGURES else name
+    module_name, colon, function_name = where.partition(":")
+    if not colon:
+        raise InputError(f"--only {name}: there is no such figure; there are {', '.join(FIGURES)}, or module:function")
+    try:
+        return getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"--only {name}: cannot be imported ({error})") from None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run's folder")
+    parser.add_argument(
+        "--to", type=Path, metavar="FOLDER", help="default: RUN/figures of one run, out/figures of several"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="FIGURE",
+        help=f"of {', '.join(FIGURES)}, or module:function of one's own (default: all that the runs have)",
+    )
+    parser.add_argument(
+        "--generations",
+        nargs="+",
+        type=int,
+        help="learning-curves: of these (default: 0, 100, 1000, or first and last)",
+    )
+    parser.add_argument(
+        "--networks",
+        type=take.count,
+        default=20,
+        help="learning-curves: of a generation and run (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--keep_weights", action="store_true", help="learning-curves: from the saved weights, not from fresh ones"
+    )
+    parser.add_argument(
+        "--random_networks",
+        type=Path,
+        default=Path("out/random-networks/random_networks.csv"),
+        help="mutated: what the command random-networks wrote (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--draws", type=take.count, default=5, help="mutated: trainings of a champion from fresh weights (default: 5)"
+    )
+    parser.add_argument("--num_epochs", type=take.count, default=10, help="learning-curves (default: %(default)s)")
+    take.add_data_dir(parser)
+    parser.add_argument("--num_workers", type=take.count, default=2, help="threads (default: %(default)s)")
+    parser.add_argument("--seed", type=take.seed, default=0, help="decides fresh weights and batches (default: 0)")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Draw the thesis's figures from one or several runs, as PNG and SVG, with their numbers as CSV.
+
+    evolution: accuracy and connections of every network by generation. learning-curves: test accuracy by epoch of the
+    networks of some generations, trained again. mutated: evolved champions beside networks that were only mutated at
+    random. degrees: a histogram of the neurons' connections, and a table of sizes and degrees. wann-curves: rewards
+    or accuracies of weight agnostic networks by generation.
+    """
+    folders = {path.resolve(): path for path in arguments.runs}
+    runs = [RunFolder(path) for path in folders.values()]
+    for run in runs:
+        if run.script == "run-wlnn-mnist-no-evolution":
+            raise InputError(f"{run.path}: a run of {run.script}, in which nothing evolved")
+    wanted = {name: function_of(name) for name in arguments.only or FIGURES}
+    to = arguments.to or (runs[0].path / "figures" if len(runs) == 1 else Path("out/figures"))
+    take.check_writable(to)
+    missed: list[str] = []
+    asked = 0
+    for task in dict.fromkeys(run.task for run in runs):
+        groups = group_runs([run for run in runs if run.task == task])
+        kinds = {group.runs[0].learns for group in groups}
+        for name, function in wanted.items():
+            if not (arguments.only or kinds & set(FIGURES[name].learns)):
+                continue
+            asked += 1
+            try:
+                with style.style():
+                    made = function(groups, arguments)
+                    style.furnish(made.figure, task, made.handles)
+            except NothingToDraw as reason:
+                missed.append(f"{name} of {task}: {reason}")
+                continue
+            print(table(made.table), end="", flush=True)
+            write(made, to, FORBIDDEN.sub("-", f"{name}-{task}"))
+    if len(missed) == asked:
+        raise InputError(f"nothing is drawn: {'; '.join(missed)}")
+    if missed:
+        print("Not drawn:", *missed, sep="\n  ")
+
+
+def write(made: Drawn, folder: Path, name: str) -> None:
+    """The picture and its numbers, and the table where there is one."""
+    path = take.destination(folder / f"{name}.png", folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    style.save(made.figure, path)
+    style.save_csv(path.with_name(path.name + ".csv"), made.header, made.rows)
+    if made.table:
+        style.save_csv(path.with_name(path.name + "-table.csv"), TableRow._fields, made.table)
+        write_atomically(path.with_name(path.name + ".md"), table(made.table))
+    print(f"{path}.png, .svg, .csv{', .md, -table.csv' if made.table else ''}")
