@@ -1,5 +1,6 @@
 """Spreading a population over workers by joblib: threads, processes of this machine, or a Dask cluster."""
 
+import importlib
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from joblib.externals.loky import get_reusable_executor, process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from evolution.errors import InputError, RunError, WorkerLost
+from evolution.outside import MODULES
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -122,7 +124,7 @@ def _start_processes(num_workers: int) -> joblib.Parallel:
             pre_dispatch="all",
             idle_worker_timeout=86400,
             initializer=_serve,
-            initargs=(os.getpid(),),
+            initargs=(os.getpid(), tuple(MODULES)),
         )
     # Ctrl-C reaches every process of a terminal. A worker inherits the blocked signals, so that not even one that is
     # just starting shows a traceback; this process gets those that came meanwhile when it unblocks them. (Python's
@@ -140,13 +142,15 @@ def _start_processes(num_workers: int) -> joblib.Parallel:
 def _nothing() -> None: ...
 
 
-def _serve(parent: int) -> None:
+def _serve(parent: int, modules: Sequence[str]) -> None:
     """What a worker process does first: leave Ctrl-C and SIGTERM to the run, and watch that it is still there."""
     # loky takes what a worker imports and maps for a leak, and replaces it where psutil is there to tell it.
     process_executor._USE_PSUTIL = False
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    for module in modules:
+        importlib.import_module(module)
 
 
 def _end_with(parent: int) -> None:
@@ -312,11 +316,11 @@ def _itself(value: Any) -> Any:
 
 
 def _looking_around() -> Callable[[], dict[str, Any]]:
-    """A function that says what decides the last bit of a result: Python, packages and architecture.
+    """A function that says what decides a result: Python, packages and architecture, and modules that add to it.
 
     A worker that does not find this program could not load a function of this module; this one is sent as it is.
     """
-    packages = COMPUTES_WITH
+    packages, modules = COMPUTES_WITH, tuple(MODULES)
 
     def look_around() -> dict[str, Any]:
         import importlib.metadata
@@ -328,6 +332,12 @@ def _looking_around() -> Callable[[], dict[str, Any]]:
             if distribution.name in packages:
                 found[distribution.name] = distribution.version
         found["program"] = importlib.util.find_spec("evolution") is not None
+        for module in modules if found["program"] else ():
+            try:
+                importlib.import_module(module)
+                found[f"the module {module}"] = "imported"
+            except ImportError:
+                found[f"the module {module}"] = "missing"
         return found
 
     return look_around

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from numba.extending import overload
 
-from evolution.genome import ACTIVATION_NAMES, Genome
+from evolution.genome import LINEAR, RELU, Genome
 from learning.noise import key_of, normal
 from learning.settings import OPTIMIZER_NAMES, TrainingSettings
 from learning.vectors import (
@@ -39,6 +39,7 @@ from learning.vectors import (
     total,
     where_greater,
 )
+from networks.activations import value_and_slope
 from networks.jit import kernel
 
 FloatArray = npt.NDArray[np.float32]
@@ -46,7 +47,6 @@ IntArray = npt.NDArray[np.int32]
 IndexArray = npt.NDArray[np.intp]
 
 SGD, ADAM, ADADELTA = range(len(OPTIMIZER_NAMES))
-LINEAR, STEP, SINE, COSINE, GAUSSIAN, TANH, SIGMOID, INVERSE, ABS, RELU = range(len(ACTIVATION_NAMES))
 
 BLOCK = 4 * LANES  # samples that are summed up side by side; rows are padded to whole blocks
 CACHE_LINE = 64  # bytes
@@ -150,34 +150,9 @@ def dot(x: FloatArray, i: int, y: FloatArray, j: int, padded: int) -> Any:
 
 @kernel
 def activate(activation: int, row: int, t: int, work: Workspace, n: int) -> None:
-    """Apply an activation to the sums in `values[row]`; its derivative, but for relu, to `slopes[t]`."""
-    values, slopes, pi = work.values, work.slopes, F(math.pi)
+    """Apply an activation to the sums in `values[row]`; its derivative to `slopes[t]`."""
     for s in range(n):
-        x = values[row, s]
-        y, slope = x, F(1)
-        if activation == STEP:
-            y, slope = F(1) if x > F(0) else F(0), F(0)
-        elif activation == SINE:
-            y, slope = math.sin(pi * x), pi * math.cos(pi * x)
-        elif activation == COSINE:
-            y, slope = math.cos(pi * x), -pi * math.sin(pi * x)
-        elif activation == GAUSSIAN:
-            y = math.exp(-x * x / F(2))
-            slope = -x * y
-        elif activation == TANH:
-            y = math.tanh(x)
-            slope = F(1) - y * y
-        elif activation == SIGMOID:
-            tanh = math.tanh(x / F(2))
-            y, slope = (tanh + F(1)) / F(2), (F(1) - tanh * tanh) / F(4)
-        elif activation == INVERSE:
-            y, slope = -x, F(-1)
-        elif activation == ABS:
-            y, slope = abs(x), np.sign(x)
-        elif activation == RELU:
-            y = F(0) if F(0) > x else x  # so compared that NaN stays NaN; the value tells the slope
-        values[row, s] = y
-        slopes[t, s] = slope
+        work.values[row, s], work.slopes[t, s] = value_and_slope(activation, work.values[row, s])
 
 
 @kernel

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from numba.extending import overload
 
 from evolution.genome import ACTIVATION_NAMES
+from evolution.outside import added_by
 from networks import jit
 from networks.functions import exp, sine_cosine, tanh
 
@@ -167,6 +168,7 @@ def register(activation: Activation) -> None:
         raise ValueError(f"at most {MOST} activations")
     if _compiled:
         raise RuntimeError(f"activation {activation.name!r} comes too late: kernels were compiled without it")
+    added_by(activation.kernel.py_func.__module__)
     jit.made_of(f"activation {len(ACTIVATIONS)} {activation.name}", activation.file)
     ACTIVATIONS[activation.name] = activation
     ACTIVATION_NAMES.append(activation.name)
