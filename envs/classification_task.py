@@ -13,7 +13,7 @@ from evolution.genome import Genome
 from evolution.task import Fitness, Task
 from evolution.workers import Workers
 from networks import reference
-from networks.reference import SHARED_WEIGHTS
+from networks.shared_weights import SharedWeights
 
 Array = npt.NDArray[np.float64]
 Images = npt.NDArray[np.float32]
@@ -38,11 +38,13 @@ class ClassificationTask(Task):
         *,
         batch_size: int,
         workers: Workers,
+        shared_weights: SharedWeights | None = None,
         evaluator: str = "auto",
         use_torch: bool = False,
         use_cuda: bool = False,
     ) -> None:
         self.dataset, self.batch_size, self.workers = dataset, batch_size, workers
+        self.shared_weights = shared_weights or SharedWeights()
         self.num_inputs = dataset.train_images.shape[1]
         self.num_outputs = int(dataset.train_labels.max()) + 1
         if evaluator == "compiled" and (use_torch or use_cuda):
@@ -62,20 +64,21 @@ class ClassificationTask(Task):
         """On one batch for all networks, drawn with replacement (SPEC 4)."""
         chosen = rng.integers(len(self.dataset.train_images), size=self.batch_size)
         images, labels = self.dataset.train_images[chosen], self.dataset.train_labels[chosen]
-        losses, accuracies = self.losses(population, images, labels, SHARED_WEIGHTS)
+        losses, accuracies = self.losses(population, images, labels, self.shared_weights.draw(rng))
         return Fitness(_summary(losses, accuracies), ("mean_reward", "max_reward"))
 
     def confirm(self, genome: Genome, rng: np.random.Generator) -> Mapping[str, float]:
         """On the whole training set."""
-        found = self.losses([genome], self.dataset.train_images, self.dataset.train_labels, SHARED_WEIGHTS)
+        weights = self.shared_weights.draw(rng)
+        found = self.losses([genome], self.dataset.train_images, self.dataset.train_labels, weights)
         return _of_first(_summary(*found))
 
     def test(self, genome: Genome, rng: np.random.Generator) -> Mapping[str, float]:
-        """On the whole test set, at the six weights and (names ending in _10_weights) at ten from -2 to 2."""
+        """On the whole test set, at the shared weights and (names ending in _10_weights) at ten from -2 to 2."""
         images, labels = self.dataset.test_images, self.dataset.test_labels
-        losses, accuracies = self.losses([genome], images, labels, (*SHARED_WEIGHTS, *TEN_WEIGHTS))
-        six, ten = slice(len(SHARED_WEIGHTS)), slice(len(SHARED_WEIGHTS), None)
-        values = _of_first(_summary(losses[:, six], accuracies[:, six]))
+        losses, accuracies = self.losses([genome], images, labels, (*self.shared_weights.values, *TEN_WEIGHTS))
+        own, ten = slice(len(self.shared_weights.values)), slice(len(self.shared_weights.values), None)
+        values = _of_first(_summary(losses[:, own], accuracies[:, own]))
         more = _of_first(_summary(losses[:, ten], accuracies[:, ten]))
         return {f"test_{name}": value for name, value in values.items()} | {
             f"test_{name}_10_weights": value for name, value in more.items()

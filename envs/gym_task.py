@@ -22,7 +22,7 @@ from evolution.genome import ACTIVATION_NAMES, Genome
 from evolution.task import Fitness, Task
 from evolution.workers import Workers, divide
 from networks.activations import ACTIVATIONS
-from networks.reference import SHARED_WEIGHTS
+from networks.shared_weights import SharedWeights
 
 Array = npt.NDArray[np.float64]
 LOG = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ class GymTask(Task):
         num_trials: int,
         take_argmax_action: bool,
         workers: Workers,
+        shared_weights: SharedWeights | None = None,
         evaluator: str = "auto",
         max_episode_steps: int | None = None,
         on_env_error: str = "stop",
@@ -67,29 +68,31 @@ class GymTask(Task):
         limit = max_episode_steps or own_limit or MAX_EPISODE_STEPS
         self.rules = Rules(env_name, take_argmax_action, limit, on_env_error == "rank_last")
         self.num_trials, self.workers = num_trials, workers
+        self.shared_weights = shared_weights or SharedWeights()
         self.compiled = _choose(evaluator, env_name)
         self.evaluator_name = "compiled episodes" if self.compiled else "Gymnasium and numpy (reference)"
 
     def evaluate(self, population: Sequence[Genome], rng: np.random.Generator) -> Fitness:
         """Mean over the weights, and best weight, of the mean reward over `num_trials` episodes (SPEC 4)."""
-        rewards, _ = self.episodes(population, SHARED_WEIGHTS, draw_seeds(rng, self.num_trials))
+        rewards, _ = self.episodes(population, self.shared_weights.draw(rng), draw_seeds(rng, self.num_trials))
         by_weight = rewards.mean(axis=2)
         values = {"mean_reward": by_weight.mean(axis=1), "max_reward": by_weight.max(axis=1)}
         return Fitness(values, ("mean_reward", "max_reward"))
 
     def confirm(self, genome: Genome, rng: np.random.Generator) -> Mapping[str, float]:
         """The same of 16 fresh trials for each weight."""
-        by_weight = self._by_weight(genome, rng, CONFIRMATION_TRIALS)
+        by_weight = self._by_weight(genome, self.shared_weights.draw(rng), rng, CONFIRMATION_TRIALS)
         return {"mean_reward": float(by_weight.mean()), "max_reward": float(by_weight.max())}
 
     def test(self, genome: Genome, rng: np.random.Generator) -> Mapping[str, float]:
         """The same of 100 trials for each weight, and each weight's mean."""
-        by_weight = self._by_weight(genome, rng, TEST_TRIALS)
-        each = {f"test_reward_weight_{w:g}": float(r) for w, r in zip(SHARED_WEIGHTS, by_weight, strict=True)}
+        weights = self.shared_weights.values
+        by_weight = self._by_weight(genome, weights, rng, TEST_TRIALS)
+        each = {f"test_reward_weight_{w:g}": float(r) for w, r in zip(weights, by_weight, strict=True)}
         return {"test_mean_reward": float(by_weight.mean()), "test_max_reward": float(by_weight.max()), **each}
 
-    def _by_weight(self, genome: Genome, rng: np.random.Generator, trials: int) -> Array:
-        return self.episodes([genome], SHARED_WEIGHTS, draw_seeds(rng, trials))[0][0].mean(axis=1)
+    def _by_weight(self, genome: Genome, weights: Sequence[float], rng: np.random.Generator, trials: int) -> Array:
+        return self.episodes([genome], weights, draw_seeds(rng, trials))[0][0].mean(axis=1)
 
     def episodes(
         self, genomes: Sequence[Genome], weights: npt.ArrayLike | Sequence[Array], seeds: Sequence[int]
