@@ -4,6 +4,7 @@ import experiment
 import utils
 from envs import datasets
 from envs.classification_task import ClassificationTask
+from networks import shared_weights
 
 
 def main(params: utils.Params) -> None:
@@ -11,6 +12,7 @@ def main(params: utils.Params) -> None:
         datasets.for_run(params),
         batch_size=params.batch_size,
         workers=utils.workers(params),
+        shared_weights=shared_weights.parse(params.shared_weights),
         evaluator=params.evaluator,
         use_torch=params.use_torch,
         use_cuda=params.use_cuda,

@@ -3,6 +3,7 @@
 import experiment
 import utils
 from envs.gym_task import GymTask
+from networks import shared_weights
 
 
 def main(params: utils.Params) -> None:
@@ -11,6 +12,7 @@ def main(params: utils.Params) -> None:
         num_trials=params.num_trials,
         take_argmax_action=params.take_argmax_action,
         workers=utils.workers(params),
+        shared_weights=shared_weights.parse(params.shared_weights),
         evaluator=params.evaluator,
         max_episode_steps=params.max_episode_steps,
         on_env_error=params.on_env_error,
