@@ -189,7 +189,7 @@ DECLARED: dict[str, list[Parameter]] = {
                   ("evolution", "learning"),
                   choices=("last_epoch", "last_batch", "last_ten_batches", "first_ten_batches", "integral")),
         Parameter("shared_weights", list, [-2.0, -1.0, -0.5, 0.5, 1.0, 2.0],
-                  "weights that networks are evaluated at; random: N draws N from [-2, 2] in each generation", ("wann",)),
+                  "weights to evaluate at; random: N draws N from [-2, 2] in each generation", ("wann",)),
         Parameter("num_trials", int, 1, "episodes for each shared weight", ("episodes",), low=1, high=10**6),
         Parameter("test_every", int, 20, "generations between tests of the champion", ("evolution",), low=1),
     ],

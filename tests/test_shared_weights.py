@@ -31,7 +31,10 @@ def test_what_it_may_not_be(given):
 
 def test_random_weights_are_drawn_anew_within_the_range_and_change_no_other_draw():
     one, other = (parse("random: 50").draw(rng(seed)) for seed in (1, 2))
-    assert len(one) == 50 and min(one) < -1.5 and max(one) > 1.5 and np.abs(one).max() <= 2
+    assert len(one) == 50
+    assert min(one) < -1.5
+    assert max(one) > 1.5
+    assert np.abs(one).max() <= 2
     assert one != other
     assert one == parse("random: 50").draw(rng(1))
     used, unused = rng(1), rng(1)
@@ -68,4 +71,5 @@ def test_a_run_with_weights_of_its_own(tmp_path):
     status, _, err = finish(
         start(ROOT / "run-wann-classification.py", *arguments[:-1], "--shared_weights", "random: x")
     )
-    assert status == 2 and "shared_weights is 'random: x'; it must be" in err
+    assert status == 2
+    assert "shared_weights is 'random: x'; it must be" in err
