@@ -20,7 +20,8 @@ from learning.settings import TrainingSettings
 from learning.task import LearningTask
 
 SUMMARY = "tensorboard_summary"
-CHAMPION = "champion_network.json"
+CHAMPION, TRAINED = "champion_network.json", "trained_network.json"
+TRAINING = "run-wlnn-mnist-no-evolution"  # the script in which nothing evolves
 # What may differ between runs of one experiment: the seed, and what changes no result.
 NOT_THE_EXPERIMENT = (
     "seed", "num_generations", "num_workers", "backend", "scheduler_address", "evaluator", "use_cuda", "use_torch",
@@ -97,6 +98,17 @@ class RunFolder:
     def series(self, tag: str) -> Series:
         """One scalar; an empty series where the run has none of this name."""
         return self.scalars.get(tag, NOTHING)
+
+    def series_or_nothing(self, tag: str) -> Series:
+        """One scalar; empty too where there are no event files or none that can be read."""
+        try:
+            return self.series(tag)
+        except InputError:
+            return NOTHING
+
+    def last_step(self, tag: str) -> int:
+        """The last step of a scalar; -1 where there is none."""
+        return self.series_or_nothing(tag).last()[1]
 
     @cached_property
     def champion(self) -> Genome | None:

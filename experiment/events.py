@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import numpy.typing as npt
 
 
@@ -62,7 +63,8 @@ class EventLog:
     def histogram(self, tag: str, values: npt.NDArray, step: int) -> None:
         """Write the distribution of `values` (N,); nothing where there are none."""
         if len(values):
-            self._add(summary.histogram(tag, values, bins=30), step)
+            values = values.astype(np.float64)
+            self._add(summary.histogram(tag, values, bins=_bins(values)), step)
 
     def image(self, tag: str, image: npt.NDArray, step: int) -> None:
         """Write an image (H, W, 3), uint8."""
@@ -73,3 +75,13 @@ class EventLog:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _bins(values: npt.NDArray[np.float64]) -> int | list[float]:
+    """Thirty bins; one around values that are so large and so equal that no thirty edges lie between them."""
+    try:
+        np.histogram_bin_edges(values, 30)
+    except ValueError:
+        margin = 1e-6 * float(np.abs(values).max())
+        return [float(values.min()) - margin, float(values.max()) + margin]
+    return 30

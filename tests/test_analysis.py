@@ -19,6 +19,7 @@ from analysis.wann_release import read_wann
 from envs.gym_task import GymTask
 from evolution.genome import ACTIVATION_NAMES, Genome
 from evolution.workers import Workers
+from experiment.events import EventLog
 from networks.reference import forward
 
 # Nodes: bias, inputs a and b, hidden h, output o. a -> h, bias -> h, h -> o, b -> o; h is tanh (5), o linear (1).
@@ -178,12 +179,39 @@ def test_every_command_has_help(command, capsys):
 def test_the_report_tells_what_came_out(tmp_path, champion, capsys):
     content = json.loads(champion.read_text())
     content["provenance"] = {"generation": 7, "fitness": {"mean_reward": 512.25, "max_reward": 600.5}}
+    content["provenance"] |= {"tested": {"test_mean_reward": 498.75}, "code": "commit 0123abc, with changes"}
     (tmp_path / "champion_network.json").write_text(json.dumps(content))
-    params = "script: run-wann-gym\nseed: 3\nenv_name: CartPoleSwingUp\npopulation_size: 192\nnum_generations: 1024\n"
+    params = "script: run-wann-gym\nseed: 3\nenv_name: CartPoleSwingUp\npopulation_size: 192\nnum_generations: 9\n"
     (tmp_path / "params.yaml").write_text(params + "num_workers: 2\n")
+    log = EventLog(tmp_path / "tensorboard_summary")
+    for generation in range(8):
+        log.scalars({"stats/connections_mean": 5.0}, generation)
+    log.flush()
     assert main(["report", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    for part in ("generation 7", "512.250", "600.500", "tensorboard --logdir", f"--resume {tmp_path}"):
+    parts = ("commit 0123abc, with changes", "generation 7", "498.750", "512.250", "600.500", "tensorboard --logdir")
+    places = [said.index(part) for part in (*parts, "8 of 9 generations", f"--resume {tmp_path}")]
+    assert places == sorted(places)  # what the test found comes first
+    log.scalars({"stats/connections_mean": 5.0}, 8)
+    log.close()
+    assert main(["report", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "The run is finished: 9 generations." in said
+    assert "--num_generations 18" in said
+
+
+def test_the_report_of_a_run_without_evolution(tmp_path, capsys):
+    params = "script: run-wlnn-mnist-no-evolution\nseed: 3\ndataset: digits\nlearning_rule: hebbian\nnum_epochs: 2\n"
+    (tmp_path / "params.yaml").write_text(params)
+    assert main(["report", str(tmp_path)]) == 2
+    assert "no trained network yet" in capsys.readouterr().err
+    evolved(1, 64, 10, with_weights=True).save(tmp_path / "trained_network.json", {"epochs": 2})
+    log = EventLog(tmp_path / "tensorboard_summary")
+    log.scalars({"test/acc": 0.875, "train/acc": 0.5}, 2)
+    log.close()
+    assert main(["report", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    for part in ("without evolution", "2 of 2 epochs", "0.875", "The run is finished: 2 epochs.", "--num_epochs 4"):
         assert part in said
 
 
