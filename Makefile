@@ -45,12 +45,17 @@ fuzz: setup ## feed the readers of files and command lines with nonsense until o
 bench: setup ## measure the kernels against their references, and print a table
 	$(BIN)/python -m benchmarks
 
-# The published experiments, resumable: what was begun goes on. ARGUMENTS="--seeds 2 --num_generations 100" bounds them.
+# The published experiments, resumable: what was begun goes on. ARGUMENTS="--seed 0..1 --num_generations 101" bounds them.
 REPRODUCTIONS := random-networks cartpole swingup bipedal digits mnist-wann wlnn
 reproduce: $(addprefix reproduce-,$(REPRODUCTIONS)) ## run all published experiments again (days)
 
+reproduce-random-networks: setup
+	$(BIN)/python -m analysis random-networks $(ARGUMENTS)
+
 reproduce-%: setup
-	$(BIN)/python -m benchmarks.reproduction.$(subst -,_,$*) $(ARGUMENTS)
+	$(BIN)/python run-study.py params/study/thesis-$*.yaml --num_workers 2 $(ARGUMENTS)
+	$(BIN)/python -m analysis compare out/studies/thesis-$*
+	$(BIN)/python -m analysis figures out/studies/thesis-$*/*seed*/ --to out/studies/thesis-$*/figures
 
 clean: ## remove what tools left (not .venv, not out/)
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache

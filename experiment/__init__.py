@@ -34,6 +34,21 @@ class Experiment:
         return "evolution" in self.groups
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """The tags whose last values TensorBoard's HParams tab shows beside a run's parameters."""
+        if not self.evolves:
+            return ("test/acc", "test/loss", "train/acc")
+        if self.learns:
+            return ("champion/test_acc", "champion/acc", "champion/connections", "stats/connections_mean")
+        value = "reward" if "episodes" in self.groups else "acc"
+        return (
+            f"champion/test_mean_{value}",
+            f"champion/test_max_{value}",
+            f"champion/mean_{value}",
+            "champion/connections",
+        )
+
+    @property
     def unit(self) -> str:
         """The parameter that says how long a run is: a run that has begun may be given more of it."""
         return "num_generations" if self.evolves else "num_epochs"

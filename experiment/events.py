@@ -4,9 +4,10 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +29,10 @@ def _hidden(package: str) -> Iterator[None]:
 # tensorboardX loads torch, where it finds it, only to name a type: most of the time that a script takes to start.
 with _hidden("torch"):
     from tensorboardX import summary
+    from tensorboardX.proto import api_pb2 as api
+    from tensorboardX.proto import plugin_hparams_pb2 as plugin
     from tensorboardX.proto.event_pb2 import Event
-    from tensorboardX.proto.summary_pb2 import Summary
+    from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
     from tensorboardX.record_writer import masked_crc32c
 
 
@@ -69,6 +72,34 @@ class EventLog:
     def image(self, tag: str, image: npt.NDArray, step: int) -> None:
         """Write an image (H, W, 3), uint8."""
         self._add(summary.image(tag, image, dataformats="HWC"), step)
+
+    def parameters(self, values: Mapping[str, Any], metrics: Sequence[str]) -> None:
+        """Write what the HParams tab compares runs by: parameters, and the tags whose last values stand beside them.
+
+        tensorboardX would write them into a folder of its own, and in an order that changes from process to process.
+        """
+        infos, session = [], plugin.SessionStartInfo()
+        for name, value in values.items():
+            if isinstance(value, bool):
+                session.hparams[name].bool_value, kind = value, "BOOL"
+            elif isinstance(value, int | float):
+                session.hparams[name].number_value, kind = value, "FLOAT64"
+            else:
+                session.hparams[name].string_value, kind = "-" if value is None else str(value), "STRING"
+            infos.append(api.HParamInfo(name=name, type=api.DataType.Value(f"DATA_TYPE_{kind}")))
+        tags = [api.MetricInfo(name=api.MetricName(tag=tag)) for tag in metrics]
+        self._add_hparams("experiment", experiment=api.Experiment(hparam_infos=infos, metric_infos=tags))
+        self._add_hparams("session_start_info", session_start_info=session)
+
+    def end_of_session(self) -> None:
+        """Tell the HParams tab that the run has ended well."""
+        end = plugin.SessionEndInfo(status=api.Status.Value("STATUS_SUCCESS"))
+        self._add_hparams("session_end_info", session_end_info=end)
+
+    def _add_hparams(self, tag: str, **what: Any) -> None:
+        content = plugin.HParamsPluginData(version=0, **what).SerializeToString(deterministic=True)
+        data = SummaryMetadata.PluginData(plugin_name="hparams", content=content)
+        self._add(Summary(value=[Summary.Value(tag=f"_hparams_/{tag}", metadata=SummaryMetadata(plugin_data=data))]), 0)
 
     def flush(self) -> None:
         self._file.flush()

@@ -167,6 +167,8 @@ def open_run(
             run.open()
         else:
             state = _take_up(run, params, codec, check)
+        if state is None:
+            run.writer.parameters(params.decisive(), params.experiment.metrics)
         run.log.info("%s, seed %d, in %s", params.script, params.seed, run.path)
         yield run, state
     finally:

@@ -140,6 +140,7 @@ class TensorBoard:
 
     def finish(self, state: State) -> None:
         self.writer.scalars(_tagged("champion", state.tested), state.generation)
+        self.writer.end_of_session()
 
 
 _SIZES = ("connections", "neurons", "layers")
@@ -295,6 +296,7 @@ class Epochs:
         file = self.run.path / TRAINED
         state.trained.save(file, {**self.provenance, "epochs": state.progress})
         self.run.log.info("finished after %d epochs: %s", state.progress, file)
+        self.run.writer.end_of_session()
 
 
 # ---- of any run -----------------------------------------------------------------------------------------------------

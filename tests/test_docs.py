@@ -14,9 +14,10 @@ import pytest
 import yaml
 from pages import PAGES, ROOT, anchors, blocks, links, name_of, spans
 
+import utils
 from analysis.__main__ import parse as parse_analysis
 from evolution.errors import InputError
-from experiment import EXPERIMENTS, parameters
+from experiment import EXPERIMENTS, parameters, study
 
 # ---- Python ---------------------------------------------------------------------------------------------------------
 
@@ -132,6 +133,9 @@ def check_script(file: str, arguments: list[str]) -> None:
         file = "run-wann-gym.py"
     assert (ROOT / file).is_file(), f"there is no {file}"
     script = Path(file).stem
+    if script == "run-study":
+        check_study(arguments)
+        return
     if not script.startswith("run-") or "--help" in arguments:
         return
     # Capitals stand for what the reader knows: a seed, a number of minutes.
@@ -142,6 +146,16 @@ def check_script(file: str, arguments: list[str]) -> None:
     assert given.get("resume") or "params_file" in given, "neither a parameter file nor a run to go on with"
     if not params_file.startswith("out/"):  # else a run's own
         parameters.read_params_file(EXPERIMENTS[script], str(ROOT / params_file))
+
+
+def check_study(arguments: list[str]) -> None:
+    study.read([a if not a.startswith("params/") else str(ROOT / a) for a in arguments], utils.check_settings)
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("params/study/*.yaml")), ids=lambda file: file.stem)
+def test_study_files_are_understood(file, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert study.read([str(file)], utils.check_settings).cells
 
 
 def check_module(module: str, arguments: list[str]) -> None:

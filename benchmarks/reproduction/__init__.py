@@ -1,1 +1,0 @@
-"""The published experiments, run again: one script each, and what they share in `common`."""
