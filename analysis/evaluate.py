@@ -17,6 +17,7 @@ from tqdm import tqdm
 from analysis import arguments as take
 from analysis import style
 from analysis.runs import learning_task
+from envs.datasets import DATASETS
 from evolution.errors import InputError
 from evolution.files import write_atomically
 from evolution.genome import Genome
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     take.add_network(parser)
     task = parser.add_mutually_exclusive_group(required=True)
     task.add_argument("--env_name", help="id of a Gymnasium environment, or CartPoleSwingUp")
-    task.add_argument("--dataset", choices=("digits", "mnist"))
+    task.add_argument("--dataset", choices=DATASETS)
     take.add_data_dir(parser)
     parser.add_argument("--trials", type=take.count, default=100, help="of each row (default: %(default)s)")
     parser.add_argument(
@@ -147,7 +148,8 @@ def measure_episodes(genome: Genome, arguments: argparse.Namespace, workers: Wor
     ]
     if genome.weights is not None:
         rows.append(row("its own", genome.weights.astype(np.float64)))
-    return Evaluation("reward", rows, shared, rewards.mean(axis=1), rewards.std(axis=1))
+    spread = rewards.std(axis=1) if trials > 1 else np.full(len(shared), np.nan)
+    return Evaluation("reward", rows, shared, rewards.mean(axis=1), spread)
 
 
 def tune(genome: Genome, start: Array, task, arguments: argparse.Namespace, rng: np.random.Generator) -> Array:

@@ -141,3 +141,144 @@ def test_relu_networks_are_tuned_from_where_they_live(keep_weights, tmp_path):
     rows = table(tmp_path / "n-evaluation.csv")
     assert rows["tuned shared"]["note"] in ("weight 1", "weight 2")
     assert float(rows["tuned individual"]["mean"]) > 0.3
+
+
+# ---- what is measured with what -------------------------------------------------------------------------------------
+
+
+class Recorded:
+    """A task that earns what `reward(weights, seed)` says, and remembers what was played."""
+
+    num_inputs, num_outputs = 4, 2
+
+    def __init__(self, reward):
+        self.reward, self.calls = reward, []
+
+    def play(self, items):
+        self.calls.append([(np.array(weights), tuple(seeds)) for _, weights, seeds in items])
+        return [(np.array([[self.reward(np.ravel(w), seed) for seed in seeds]]), None) for _, w, seeds in items]
+
+    def episodes(self, genomes, weights, seeds):
+        self.seeds = list(seeds)
+        return np.array([[[self.reward(np.array([w]), seed) for seed in seeds] for w in weights]]), None
+
+
+@pytest.fixture
+def recorded(monkeypatch):
+    def install(reward):
+        task = Recorded(reward)
+        monkeypatch.setattr("envs.gym_task.GymTask", lambda *_, **__: task)
+        return task
+
+    return install
+
+
+def arguments_for(**given):
+    usual = {"env_name": "CartPole-v1", "seed": 0, "trials": 40, "points": 9, "iterations": 3, "candidates": 6}
+    return argparse.Namespace(**usual | {"tuning_trials": 5} | given)
+
+
+def test_each_row_has_weights_of_its_kind_and_a_seed_for_each_trial(recorded):
+    genome = evolved(0, 4, 2, 1.0, 20)
+    # At 1.5 the mean is best, at -2 one trial in ten is far better, and at 2 the last one is.
+    task = recorded(lambda w, seed: -((w.mean() - 1.5) ** 2) + (w.mean() == -2) * (seed % 10 == 0) * 20)
+    found = evaluate.measure_episodes(genome, arguments_for(), Workers(1))
+    *_, individual, shared, tuned, own = task.calls
+    assert len(set(task.seeds)) == 40
+    seeds = [[seed for _, (seed,) in row] for row in (individual, shared, tuned, own)]
+    for row in seeds:
+        assert len(row) == len(set(row)) == 40  # no two trials are the same episode
+    assert len({tuple(row) for row in [*seeds, task.seeds]}) == 5
+    drawn = np.array([weights for weights, _ in individual])
+    assert drawn.shape == (40, 1, genome.num_connections)
+    assert len(np.unique(drawn)) == drawn.size  # another weight for each connection and trial
+    assert -2 <= drawn.min() < -1.9
+    assert 1.9 < drawn.max() <= 2
+    assert abs(drawn.mean()) < 0.1
+    each = np.array([weights for weights, _ in shared])
+    assert each.size == len(np.unique(each)) == 40
+    assert each.min() < -1
+    assert each.max() > 1
+    assert {float(weights.item()) for weights, _ in tuned} == {1.5}
+    assert len({weights.tobytes() for weights, _ in own}) == 1
+    assert own[0][0].size == genome.num_connections
+    assert found.rows[2].note == "weight 1.5"
+    np.testing.assert_allclose(found.means[1:], -((found.shared[1:] - 1.5) ** 2))
+    for row, played in zip(found.rows, (individual, shared, tuned, own), strict=True):
+        rewards = [task.reward(np.ravel(weights), seed) for weights, (seed,) in played]
+        assert (row.mean, row.std) == (pytest.approx(np.mean(rewards)), pytest.approx(np.std(rewards)))
+        assert row.trials == 40
+
+
+def test_how_weights_are_tuned_changes_no_other_row(recorded):
+    genome = evolved(0, 4, 2, 1.0, 20)
+    rows = []
+    for iterations in (1, 4):
+        recorded(lambda w, seed: float(np.abs(w).sum() + seed % 7))
+        found = evaluate.measure_episodes(genome, arguments_for(iterations=iterations), Workers(1))
+        rows.append(found.rows[:3])
+    assert rows[0] == rows[1]
+
+
+def test_one_trial_has_no_spread(recorded):
+    recorded(lambda w, seed: float(w.sum()))
+    found = evaluate.measure_episodes(evolved(0, 4, 2, 1.0, 20), arguments_for(trials=1), Workers(1))
+    assert np.isnan(found.stds).all()
+    assert all(np.isnan(row.std) and row.trials == 1 for row in found.rows)
+    assert "+-" not in evaluate.table(found)
+    evaluate.figure(found, "CartPole-v1")
+
+
+def test_candidates_of_an_iteration_play_the_same_episodes_and_finalists_eight_times_as_many():
+    genome = evolved(0, 4, 2, 1.0, 20)
+    start = np.full(genome.num_connections, 0.5)
+    task = Recorded(lambda w, seed: -float(((w - 1) ** 2).sum()))
+    evaluate.tune(genome, start, task, arguments_for(), np.random.default_rng(0))
+    *iterations, finalists = task.calls
+    assert len(iterations) == 3
+    for played in iterations:
+        assert len(played) == 6
+        assert len({seeds for _, seeds in played}) == 1
+        assert len(set(played[0][1])) == 5
+    every = [seed for played in task.calls for seed in played[0][1]]
+    assert len(set(every)) == len(every)  # fresh episodes each time, for the finalists too
+    assert [len(seeds) for _, seeds in finalists] == [40, 40, 40]
+    np.testing.assert_array_equal(finalists[2][0], start[None])
+    first = np.array([weights[0] for weights, _ in iterations[0]]) - start
+    assert 0.05 < first.std() < 0.5  # the search begins around the start
+
+
+@pytest.mark.parametrize("best", range(3))
+def test_the_best_finalist_is_taken(best):
+    genome = evolved(0, 4, 2, 1.0, 20)
+    start, finalists = np.zeros(genome.num_connections), []
+
+    class Judge(Recorded):
+        def play(self, items):
+            played = super().play(items)
+            if len(items) != 3:
+                return played
+            finalists.extend(weights[0] for _, weights, _ in items)
+            return [(np.full((1, len(seeds)), float(i == best)), None) for i, (_, _, seeds) in enumerate(items)]
+
+    tuned = evaluate.tune(genome, start, Judge(lambda w, s: float(w.sum())), arguments_for(), np.random.default_rng(0))
+    np.testing.assert_array_equal(tuned, finalists[best])
+
+
+def test_the_shared_weight_is_chosen_on_the_training_set_and_told_on_the_test_set(tmp_path, monkeypatch):
+    # The one output that varies is w x; in training class 0 is where x > 0, in the test where x < 0.
+    network = {"in_size": 1, "out_size": 2, "num_neurons": 3, "neurons_in_layer": [[0], [1, 2]]}
+    Genome.from_dict(network | {"connections": [[0, 1]], "activation_names": ["linear"] * 3}).save(tmp_path / "n.json")
+    x = np.random.default_rng(0).normal(size=(600, 1)).astype(np.float32)
+    labels = (x[:, 0] < 0).astype(np.int64)
+    data = datasets.Dataset(x[:400], labels[:400], x[400:], 1 - labels[400:])
+    monkeypatch.setattr(datasets, "load", lambda *_, **__: data)
+    small = ("--trials", "30", "--points", "5", "--tunings", "2", "--num_epochs", "1")
+    assert main(["evaluate", str(tmp_path / "n.json"), "--dataset", "digits", *small]) == 0
+    rows, curve = table(tmp_path / "n-evaluation.csv"), table(tmp_path / "n-evaluation-curve.csv")
+    assert (rows["tuned shared"]["note"], rows["tuned shared"]["mean"]) == ("weight 2", "0")
+    assert [float(row["mean"]) for row in curve.values()] == pytest.approx([1, 1, 0.47, 0, 0], abs=0.1)
+    assert (rows["tuned individual"]["mean"], rows["tuned individual"]["trials"]) == ("0", "2")
+    for kind in ("random individual", "random shared"):  # half of the weights have one sign
+        assert 0.2 < float(rows[kind]["mean"]) < 0.8
+        assert float(rows[kind]["std"]) > 0.4
