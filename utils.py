@@ -28,8 +28,7 @@ def evolve(params: Params, task: Task, *others: Observer, portraits: bool = True
     """Evolve networks for `task` in a run's folder: from the beginning, or from where it stopped.
 
     `others` see every state beside what is written (experiment/observers.py); with `portraits` tested champions are
-    drawn. Raises InputError where the parameters do
-    not fit each other or the task.
+    drawn. Raises InputError where the parameters do not fit each other or the task.
     """
     settings = evolution_settings(params)
     check_sizes(params, task.num_inputs, task.num_outputs)
@@ -67,6 +66,8 @@ def recorders(run: Run, params: Params, settings: EvolutionSettings, state: loop
 def evolution_settings(params: Params) -> EvolutionSettings:
     """What `generations` needs, from the parameters. Raises InputError where they do not fit each other."""
     learns = params.experiment.learns
+    if learns and not params.p_initial_connection_enabled:
+        raise InputError("p_initial_connection_enabled is 0: a network that learns would never get a connection")
     return EvolutionSettings(
         seed=params.seed,
         num_generations=params.num_generations,

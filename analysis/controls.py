@@ -153,7 +153,7 @@ def train(run: RunFolder, arguments: argparse.Namespace, workers: Workers) -> li
             genome.num_connections,
             genome.num_hidden,
             float(values["test_acc"]),
-            float(values["test_loss"]),
+            -float(values["test_reward"]),
         )
         for (kind, number, genome), values in zip(named, tested, strict=True)
     ]

@@ -166,7 +166,7 @@ def measure(arguments: argparse.Namespace) -> list[Result]:
         tested = task.test_population(networks, _generator(arguments.seed, size))
         results = [result for result in results if (result.rule, result.size) != (rule, size)]
         for number, (network, values) in enumerate(zip(networks, tested, strict=True)):
-            accuracy, loss = values["test_acc"], values["test_loss"]
+            accuracy, loss = values["test_acc"], -values["test_reward"]
             results.append(Result(rule, size, number, network.num_connections, accuracy, loss))
         results.sort()
         write_atomically(file, to_csv(results))

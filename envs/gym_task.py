@@ -30,6 +30,8 @@ LOG = logging.getLogger(__name__)
 CONFIRMATION_TRIALS, TEST_TRIALS = 16, 100  # for each weight (SPEC 7)
 MAX_EPISODE_STEPS = 10_000  # where neither the parameter nor the environment sets a limit
 
+RANKING_LAST = ("--on_env_error", "rank_last")  # how a run goes on past a failing environment
+
 
 class Rules(NamedTuple):
     """How episodes go, as a worker needs to know it."""
@@ -232,7 +234,7 @@ def reference_episodes(items: Sequence[Item], rules: Rules) -> list[Result]:
                     rewards[w, k], lengths[w, k] = episode(policy, weight, seed, rules)
         except EnvironmentFault as fault:
             if not rules.rank_last:
-                raise RunError(str(fault)) from None
+                raise RunError(str(fault), RANKING_LAST) from None
             LOG.warning("%s; the network is ranked last", fault)
             rewards[:] = np.nan
         results.append((rewards, lengths))
@@ -332,7 +334,7 @@ def _alone(item: Item, rules: Rules) -> Result:
             except BrokenProcessPool:
                 line = f"environment {rules.env_name} killed its process with seed {seed}"
                 if not rules.rank_last:
-                    raise RunError(line) from None
+                    raise RunError(line, RANKING_LAST) from None
                 LOG.warning("%s; the network is ranked last", line)
                 shape = len(weights), len(seeds)
                 return np.full(shape, np.nan), np.zeros(shape, np.int64)

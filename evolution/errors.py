@@ -6,7 +6,16 @@ class InputError(ValueError):
 
 
 class RunError(RuntimeError):
-    """The run cannot go on (disk full, folder gone, cluster lost, environment broken). Exit status 1."""
+    """The run cannot go on (disk full, folder gone, cluster lost, environment broken). Exit status 1.
+
+    `resume_with` are words of the command line with which it could go on where it would else fail again.
+    """
+
+    resume_with: tuple[str, ...] = ()
+
+    def __init__(self, line: str, resume_with: tuple[str, ...] = ()) -> None:
+        super().__init__(line)
+        self.resume_with = resume_with
 
 
 class WorkerLost(RunError):

@@ -22,6 +22,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from evolution.errors import InputError, RunError, WorkerLost
 from evolution.outside import MODULES
+from evolution.signals import STOP_SIGNALS, blocked
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -111,7 +112,6 @@ def divide(items: Sequence[Item], count: int) -> list[Sequence[Item]]:
 
 # ---- processes of this machine --------------------------------------------------------------------------------------
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PARENT_PERIOD = 0.5  # seconds between a worker's looks at whether the run is still there
 
 
@@ -131,11 +131,8 @@ def _start_processes(num_workers: int) -> joblib.Parallel:
     # tracker of resources unblocks them too when it starts, so it comes first.)
     sys.warnoptions.append("ignore:resource_tracker")  # it cleans up after a killed run, and need not say so
     resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
+    with blocked():
         parallel(joblib.delayed(_nothing)() for _ in range(num_workers))
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     return parallel
 
 
@@ -143,7 +140,7 @@ def _nothing() -> None: ...
 
 
 def _serve(parent: int, modules: Sequence[str]) -> None:
-    """What a worker process does first: leave Ctrl-C and SIGTERM to the run, and watch that it is still there."""
+    """What a worker process does first: leave the signals that stop it to the run, and watch that it is still there."""
     # loky takes what a worker imports and maps for a leak, and replaces it where psutil is there to tell it.
     process_executor._USE_PSUTIL = False
     for number in STOP_SIGNALS:

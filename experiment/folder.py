@@ -99,6 +99,7 @@ class Run:
             if file.suffix == ".log" and file != self.log_path and file.exists() and not self.log_path.exists():
                 file.rename(self.log_path)  # the folder has another name than when it was written
                 file = self.log_path
+                made.discard(file.name)
             if file.exists() and file.stat().st_size > size:
                 os.truncate(file, size)
         for name in made - file_sizes.keys():
@@ -170,6 +171,8 @@ def open_run(
         if state is None:
             run.writer.parameters(params.decisive(), params.experiment.metrics)
         run.log.info("%s, seed %d, in %s", params.script, params.seed, run.path)
+        if params.without_use:
+            run.log.info("%s has no use for %s", params.script, ", ".join(params.without_use))
         yield run, state
     finally:
         run.close()

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import math
+import os
 import re
 import reprlib
 import secrets
@@ -42,6 +43,8 @@ class Parameter:
     above: float | None = None  # like low, itself excluded
     choices: tuple[str, ...] | Callable[[], Iterable[str]] = ()  # a function where others may add to them
     changeable: bool = False  # when a run is resumed, since it changes no result
+    is_path: bool = False  # `~` is the home, and a relative one is taken from where the program was started
+    idle: Callable[["Params"], str | None] = lambda params: None  # why it has no effect beside the others
     of_the_start: bool = False  # about one start of the program, not about the experiment: not in params.yaml
 
     def default_for(self, experiment: Experiment) -> Any:
@@ -105,7 +108,7 @@ class Parameter:
             fits = all(isinstance(key, str) for key in value) and _is_plain(value)
         if not fits:
             raise self.error(value, where)
-        return value
+        return str(Path(os.path.expanduser(value)).absolute()) if self.is_path else value
 
     def _is_within_bounds(self, value: float) -> bool:
         return (
@@ -151,6 +154,18 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int)
 
 
+def _replaced_by_a_network(params: "Params") -> str | None:
+    return "the saved network decides it" if getattr(params, "network", None) is not None else None
+
+
+def _without_mutations(params: "Params") -> str | None:
+    return "num_mutations is 0" if getattr(params, "num_mutations", None) == 0 else None
+
+
+def _without_scheduler(params: "Params") -> str | None:
+    return None if params.backend == "dask" else "only the backend dask has a scheduler"
+
+
 def _learning_rules() -> Iterable[str]:
     from learning import LEARNING_RULES  # whoever only evolves weight agnostic networks needs none of it
 
@@ -171,8 +186,9 @@ DECLARED: dict[str, list[Parameter]] = {
         Parameter("num_generations", int, 1024, "generations to evolve", ("evolution",), low=1, changeable=True),
         Parameter("population_size", int, 192, "networks in a generation", ("evolution",), low=1, high=10**6),
         Parameter("p_add_connection", float, ByGroup(wann=0.25, learning=0.5), "probability of add connection",
-                  low=0, high=1),
-        Parameter("p_add_node", float, ByGroup(wann=0.25, learning=0.5), "probability of add node", low=0, high=1),
+                  low=0, high=1, idle=_without_mutations),
+        Parameter("p_add_node", float, ByGroup(wann=0.25, learning=0.5), "probability of add node", low=0, high=1,
+                  idle=_without_mutations),
         Parameter("p_change_activation", float, 0.5, "probability of change activation", ("wann",), low=0, high=1),
         Parameter("tournament_size", int, 16, "networks that compete to be a parent", ("evolution",), low=1),
         Parameter("inherit_weights", bool, False,
@@ -207,17 +223,18 @@ DECLARED: dict[str, list[Parameter]] = {
         Parameter("num_inputs", int, None, "inputs; the task knows them", low=1),
         Parameter("num_outputs", int, None, "outputs; the task knows them", low=1),
         Parameter("p_initial_connection_enabled", float, ByGroup({"wann": 0.5, "one network": 1.0, "learning": 0.05}),
-                  "probability of each input-output connection in a new genome", low=0, high=1),
-        Parameter("use_bias", bool, False, "one more input that is always 1"),
+                  "probability of each input-output connection in a new genome", low=0, high=1,
+                  idle=_replaced_by_a_network),
+        Parameter("use_bias", bool, False, "one more input that is always 1", idle=_replaced_by_a_network),
         Parameter("num_mutations", int, 0, "random mutations before training", ("one network",), low=0, high=10**6),
         Parameter("num_hidden", int, 0, "neurons of one dense hidden layer", ("one network",), low=0, high=10**5),
-        Parameter("network", str, None, "file of a saved network to train", ("one network",)),
+        Parameter("network", str, None, "file of a saved network to train", ("one network",), is_path=True),
         Parameter("keep_weights", bool, False, "start from the saved network's weights", ("one network",)),
     ],
     "task and data set": [
         Parameter("dataset", str, REQUIRED, "the images, or signals", ("images",), choices=_data_sets),
         Parameter("data_dir", str, None, "folder or file of the data set; else a variable (MNIST_DIR), else data/",
-                  ("images",), changeable=True),
+                  ("images",), changeable=True, is_path=True),
         Parameter("image_size", int, None, "pixels a side that images are resized to; else 16, and 8 for digits",
                   ("images",), low=1, high=1024),
         Parameter("deskew", bool, None, "shear images upright; else for mnist alone", ("images",)),
@@ -233,7 +250,7 @@ DECLARED: dict[str, list[Parameter]] = {
         Parameter("backend", str, "loky", "what carries the workers that are processes", ("evolution",),
                   choices=("loky", "threading", "dask"), changeable=True),
         Parameter("scheduler_address", str, None, "address of a Dask scheduler (tcp://host:port)", ("evolution",),
-                  changeable=True),
+                  changeable=True, idle=_without_scheduler),
         Parameter("evaluator", str, "auto", "compiled kernels, readable reference, or compiled where it applies",
                   ("evolution",), choices=("auto", "reference", "compiled")),
         Parameter("take_argmax_action", bool, True, "the action is the index of the largest output", ("episodes",)),
@@ -247,9 +264,10 @@ DECLARED: dict[str, list[Parameter]] = {
     "miscellaneous": [
         Parameter("save_networks_every", int, 100, "generations between writings of all networks",
                   ("evolution", "learning"), low=1),
-        Parameter("out_dir", str, None, "folder for the results; else out/<date and time>", of_the_start=True),
+        Parameter("out_dir", str, None, "folder for the results; else out/<date and time>", of_the_start=True,
+                  is_path=True),
         Parameter("overwrite_output", bool, False, "replace the run that is in out_dir", of_the_start=True),
-        Parameter("resume", str, None, "folder of a run to go on with", of_the_start=True),
+        Parameter("resume", str, None, "folder of a run to go on with", of_the_start=True, is_path=True),
     ],
 }
 # fmt: on
@@ -274,6 +292,7 @@ class Params(argparse.Namespace):
 
     experiment: Experiment
     folder: Path | None = None  # of the run, once there is one
+    without_use: tuple[str, ...] = ()  # what was given, is known, and is nothing that this experiment uses
 
     def __getattr__(self, name: str) -> Any:  # for the type checker: parameters are known at run time
         raise AttributeError(name)
@@ -290,7 +309,9 @@ class Params(argparse.Namespace):
     def as_dict(self) -> dict[str, Any]:
         """What params.yaml records: the script and every parameter that belongs to the experiment."""
         return {"script": self.script} | {
-            p.name: getattr(self, p.name) for p in used_by(self.experiment) if not p.of_the_start
+            p.name: getattr(self, p.name)
+            for p in used_by(self.experiment)
+            if not p.of_the_start and p.idle(self) is None
         }
 
     def decisive(self) -> dict[str, Any]:
@@ -298,7 +319,7 @@ class Params(argparse.Namespace):
         return {
             p.name: getattr(self, p.name)
             for p in used_by(self.experiment)
-            if not (p.of_the_start or may_change(p, self.experiment))
+            if p.idle(self) is None and not (p.of_the_start or may_change(p, self.experiment))
         }
 
 
@@ -320,7 +341,8 @@ def read_params(experiment: Experiment, description: str, arguments: Sequence[st
         changeable = [p.name for p in used if may_change(p, experiment)]
         if file is not None:
             raise InputError(f"--resume {resume} takes its parameters from that folder, not from {file}")
-        fixed = [name for name in given if name not in (*changeable, "resume")]
+        names = {p.name for p in used}
+        fixed = [name for name in given if name in names and name not in (*changeable, "resume")]
         if fixed:
             raise InputError(
                 f"--resume: {', '.join(fixed)} cannot be changed in a run that has begun; {', '.join(changeable)} can"
@@ -337,11 +359,15 @@ def read_params(experiment: Experiment, description: str, arguments: Sequence[st
     missing = [p for p in used if values[p.name] is REQUIRED]
     if missing:
         raise InputError(f"{file}: {missing[0].name} is missing; it must be {missing[0].allowed}")
-    params = Params(experiment=experiment, **{p.name: values[p.name] for p in used})
+    unused = tuple(dict.fromkeys(name for name in (*in_file, *given) if name not in {p.name for p in used}))
+    params = Params(experiment=experiment, without_use=unused, **{p.name: values[p.name] for p in used})
     if params.seed is None:
         params.seed = secrets.randbelow(2**31)
     if getattr(params, "backend", None) == "dask" and params.scheduler_address is None:
         raise InputError("backend dask needs scheduler_address, the address of its scheduler (tcp://host:port)")
+    for parameter in used:
+        if parameter.name in given and (why := parameter.idle(params)):
+            raise InputError(f"command line: {parameter.name} has no effect: {why}")
     return params
 
 
@@ -361,7 +387,7 @@ def yaml_text(params: Params) -> str:
 
 
 def read_params_file(experiment: Experiment, file: str) -> dict[str, Any]:
-    """The parameters of a YAML file that the experiment uses, checked. Raises InputError."""
+    """The parameters of a YAML file, checked, those too that the experiment has no use for. Raises InputError."""
     try:
         with open(file, "rb") as opened:
             text = opened.read(LARGEST_FILE + 1)
@@ -383,7 +409,7 @@ def read_params_file(experiment: Experiment, file: str) -> dict[str, Any]:
             continue
         parameter = parameter_named(experiment, name, file)
         value = parameter.check(value, file)
-        if parameter.is_used_by(experiment) and value is not None:
+        if value is not None:
             values[parameter.name] = value
     return values
 
@@ -459,8 +485,7 @@ def _parse_command_line(experiment: Experiment, description: str, arguments: Seq
             else:
                 raise InputError(f"{where}: --{name} needs a value, {parameter.allowed}")
         value = parameter.parse(text, where)
-        if parameter.is_used_by(experiment):
-            given[name] = value
+        given[name] = value
     return given
 
 

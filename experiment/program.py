@@ -12,16 +12,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from evolution.errors import InputError, RunError
+from evolution.signals import STOP_SIGNALS
 from experiment import Experiment
 from experiment.folder import LINES
 from experiment.parameters import Params, is_run, one_line, read_params
 
 OURS = ("evolution", "networks", "envs", "learning", "analysis", "experiment")
-# What asks a run to stop: Ctrl-C; whoever ends processes; a terminal that closes; schedulers of clusters, which send
-# one of the others before the time of a job is over. Those that a system does not have are left out.
-STOP_SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGUSR1") if hasattr(signal, name)
-]
 
 
 def run_script(experiment: Experiment, main: Callable[[Params], None], description: str) -> None:
@@ -32,6 +28,8 @@ def run_script(experiment: Experiment, main: Callable[[Params], None], descripti
     """
     signals = _Signals()
     _open_console()
+    if os.getcwd() not in sys.path:  # for an environment `module:Id` whose module is in the user's folder
+        sys.path.append(os.getcwd())
     params = None
     try:
         params = read_params(experiment, description, sys.argv[1:])
@@ -42,7 +40,7 @@ def run_script(experiment: Experiment, main: Callable[[Params], None], descripti
         _end(2, f"error: {error_line(error, params)}")
     except (RunError, OSError, MemoryError) as error:
         signals.end_at_once()
-        _end(1, f"error: {error_line(error, params)}{_how_to_resume(params, getattr(error, 'resume_with', ''))}")
+        _end(1, f"error: {error_line(error, params)}{_how_to_resume(params, error)}")
     except KeyboardInterrupt:
         signals.end_at_once()
         _end(128 + signals.received, f"stopped{_how_to_resume(params)}")
@@ -129,17 +127,18 @@ def error_line(error: BaseException, params: Params | None) -> str:
     return one_line(error)
 
 
-def _how_to_resume(params: Params | None, resume_with: str = "") -> str:
+def _how_to_resume(params: Params | None, error: BaseException | None = None) -> str:
     if params is None or params.folder is None:
         return ""
     if not is_run(params.folder):
         return f"; the run's folder {params.folder} is gone"
-    return f"; to go on: {resume_command(params.script, params.folder)}" + (f" {resume_with}" if resume_with else "")
+    options = error.resume_with if isinstance(error, RunError) else ()
+    return f"; to go on: {resume_command(params.script, params.folder, *options)}"
 
 
-def resume_command(script: str, folder: Path) -> str:
+def resume_command(script: str, folder: Path, *options: str) -> str:
     """The shell command that goes on with a run."""
-    return shlex.join(["python", f"{script}.py", "--resume", str(folder)])
+    return shlex.join(["python", f"{script}.py", "--resume", str(folder), *options])
 
 
 def _end(status: int, line: str) -> NoReturn:

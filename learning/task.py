@@ -107,7 +107,7 @@ class LearningTask(Task):
     def test(self, genome: Genome, rng: np.random.Generator) -> Mapping[str, float]:
         """Train afresh, longer, from the genome's own weights, and test on the whole test set.
 
-        `long_train_loss` and `long_train_acc` are those of the last epoch.
+        `long_training_reward` and `long_training_acc` are those of the last epoch; a reward is minus the loss.
         """
         (tested,) = self.test_population([genome], rng)
         return tested
@@ -119,9 +119,9 @@ class LearningTask(Task):
         results = self._test(trained, self.test_images, self.test_labels)
         return [
             {
-                "long_train_loss": _mean(training.losses[-1]),
-                "long_train_acc": _mean(training.accuracies[-1]),
-                "test_loss": loss,
+                "long_training_reward": -_mean(training.losses[-1]),
+                "long_training_acc": _mean(training.accuracies[-1]),
+                "test_reward": -loss,
                 "test_acc": accuracy,
             }
             for training, (loss, accuracy) in zip(trainings, results, strict=True)

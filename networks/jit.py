@@ -101,6 +101,7 @@ class KernelCache(_Cache):
                 content = (folder / f"{kind}.{stamp}.nbc").read_bytes()
                 if hashlib.sha256(content[32:]).digest() == content[:32]:
                     return CompileResult._rebuild(target_context, *pickle.loads(content[32:]))
+        _tell_once()
         return None
 
     def save_overload(self, signature: Any, result: Any) -> None:
@@ -171,6 +172,12 @@ def _write(folder: Path, name: str, content: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+@functools.cache
+def _tell_once() -> None:
+    """Compiled code is not there yet, or no longer good: a start would else be silent for as long as that takes."""
+    LOG.info("compiling kernels: about 20 s where none is compiled yet; the next start finds them")
 
 
 @functools.cache

@@ -104,7 +104,7 @@ FAULTS = {
 def test_a_run_stops_with_a_line_that_names_environment_and_seed(harness, tmp_path, environment):
     ending = run_with(harness, tmp_path, environment)
     assert ending.status == 1
-    hint = f"; to go on: python run-wann-gym.py --resume {tmp_path / 'run'}"
+    hint = f"; to go on: python run-wann-gym.py --resume {tmp_path / 'run'} --on_env_error rank_last"
     line = ending.said.splitlines()[-1]
     seed = line.partition("seed ")[2].partition(":")[0].partition(";")[0]
     fault = FAULTS[environment].format(seed)
