@@ -170,9 +170,9 @@ def test_a_champion_is_trained_afresh_and_tested_on_the_whole_test_set(evaluator
     trained = training.train(genome, images, labels, num_epochs=3, batch_size=20, **rule)
     loss, accuracy = training.test(replace(genome, weights=trained.weights), test_images, test_labels, 45)
     assert found == {
-        "long_train_loss": pytest.approx(trained.losses[-1].mean(), rel=1e-4),
-        "long_train_acc": pytest.approx(trained.accuracies[-1].mean(), abs=0.01),
-        "test_loss": pytest.approx(loss, rel=1e-4),
+        "long_training_reward": pytest.approx(-trained.losses[-1].mean(), rel=1e-4),
+        "long_training_acc": pytest.approx(trained.accuracies[-1].mean(), abs=0.01),
+        "test_reward": pytest.approx(-loss, rel=1e-4),
         "test_acc": pytest.approx(accuracy, abs=0.03),
     }
 
@@ -247,7 +247,7 @@ def test_a_network_that_overflows_is_ranked_last_and_others_go_on(evaluator, rul
     assert fitness.reward[3] == pytest.approx(-np.log(3), rel=1e-6)
     for genome, weights in zip(genomes, [g.weights for g in fitness.trained], strict=True):
         np.testing.assert_array_equal(weights, genome.weights)  # nothing that is not finite is inherited
-    assert not np.isfinite(huge.test(genomes[0], np.random.default_rng(0))["test_loss"])
+    assert not np.isfinite(huge.test(genomes[0], np.random.default_rng(0))["test_reward"])
 
 
 @pytest.mark.parametrize("period", ["first_ten_batches", "last_batch"])
