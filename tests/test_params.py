@@ -13,7 +13,7 @@ from experiment import EXPERIMENTS, GYM, WLNN, parameters
 from experiment.folder import EVOLUTION, open_run
 
 ROOT = Path(__file__).parent.parent
-FILES = sorted((ROOT / "params").glob("*/*.yaml"))
+FILES = [f for f in sorted((ROOT / "params").glob("*/*.yaml")) if f"run-{f.parent.name}" in EXPERIMENTS]
 SWINGUP = str(ROOT / "params/wann-gym/CartPoleSwingUp.yaml")
 
 
