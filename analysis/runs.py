@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from learning.task import LearningTask
 
 SUMMARY = "tensorboard_summary"
 CHAMPION, TRAINED = "champion_network.json", "trained_network.json"
+Kind = Literal["learning", "agnostic", "training"]
 TRAINING = "run-wlnn-mnist-no-evolution"  # the script in which nothing evolves
 # What may differ between runs of one experiment: the seed, and what changes no result.
 NOT_THE_EXPERIMENT = (
@@ -68,6 +69,11 @@ class RunFolder:
     @property
     def script(self) -> str:
         return self.params["script"]
+
+    @property
+    def kind(self) -> Kind:
+        """What a run is of: evolved weight agnostic networks, evolved networks that learn, one network in training."""
+        return "training" if self.script == TRAINING else "learning" if self.learns else "agnostic"
 
     @property
     def learns(self) -> bool:

@@ -16,7 +16,7 @@ from runs import run as run_script
 from analysis import graph
 from analysis.__main__ import main
 from analysis.figures import common as figures
-from analysis.figures import degrees, evolution, learning_curves, wann_curves
+from analysis.figures import degrees, evolution, learning_curves, measures, wann_curves
 from analysis.runs import RunFolder, Series
 from envs import datasets
 from evolution.errors import InputError
@@ -181,6 +181,23 @@ def test_degrees_by_hand(tmp_path):
     assert "| connections | 4 +- 0 |" in (folder / "figures/degrees-CartPole-v0.md").read_text()
 
 
+def test_measures_of_learning(tmp_path):
+    for seed in (0, 1):
+        params = WLNN | {"script": "run-wlnn-mnist-no-evolution", "seed": seed}
+        values = {epoch: {"learning/angle": 10.0 * epoch + seed, "learning/angle_layer_1": 5.0} for epoch in (1, 2)}
+        made(tmp_path / f"run{seed}", params, values)
+    assert draw(tmp_path / "run0", tmp_path / "run1", "--to", tmp_path / "to") == 0
+    rows = table(tmp_path / "to/measures-digits.csv")
+    angles = [(row["seed"], row["step"], float(row["value"])) for row in rows if row["tag"] == "learning/angle"]
+    assert angles == [("0", "1", 10), ("0", "2", 20), ("1", "1", 11), ("1", "2", 21)]
+    assert sum(row["tag"] == "learning/angle_layer_1" for row in rows) == 4
+    groups = figures.group_runs([RunFolder(tmp_path / f"run{seed}") for seed in (0, 1)])
+    (axes,) = measures.draw(groups, argparse.Namespace()).figure.axes  # layers are in the table alone
+    (line,) = axes.lines
+    assert line.get_ydata().tolist() == [10.5, 20.5]
+    assert (axes.get_title(), axes.get_xlabel()) == ("angle", "epoch")
+
+
 # ---- figures that train again ---------------------------------------------------------------------------------------
 
 
@@ -293,7 +310,7 @@ def test_what_figures_cannot_use_is_one_line(learned, tmp_path, capsys):
     for wrong, said in (
         ([tmp_path], "no params.yaml"),
         ([folder, tmp_path / "nowhere"], "no params.yaml"),
-        ([trained], "nothing evolved"),
+        ([trained], "no run has measures of learning"),
         ([no_events, "--only", "evolution"], "no event files"),
         ([folder, "--only", "wann-curves"], "no run evolved weight agnostic networks"),
         ([folder, "--only", "evolution"], "no generation yet"),

@@ -15,24 +15,25 @@ from typing import NamedTuple
 from analysis import arguments as take
 from analysis import style
 from analysis.figures.common import Drawn, Group, NothingToDraw, TableRow, group_runs, table
-from analysis.runs import RunFolder
+from analysis.runs import Kind, RunFolder
 from evolution.errors import InputError
 from evolution.files import write_atomically
 
 
 class Entry(NamedTuple):
-    """Where a figure's function is, and whether it is of runs that learn, of those that do not, or of both."""
+    """Where a figure's function is, and of which kinds of runs it is."""
 
     function: str  # "module:function"
-    learns: tuple[bool, ...]
+    kinds: tuple[Kind, ...]
 
 
 FIGURES = {
-    "evolution": Entry("analysis.figures.evolution:draw", (True,)),
-    "learning-curves": Entry("analysis.figures.learning_curves:draw", (True,)),
-    "mutated": Entry("analysis.figures.mutated:draw", (True,)),
-    "degrees": Entry("analysis.figures.degrees:draw", (True, False)),
-    "wann-curves": Entry("analysis.figures.wann_curves:draw", (False,)),
+    "evolution": Entry("analysis.figures.evolution:draw", ("learning",)),
+    "learning-curves": Entry("analysis.figures.learning_curves:draw", ("learning",)),
+    "mutated": Entry("analysis.figures.mutated:draw", ("learning",)),
+    "degrees": Entry("analysis.figures.degrees:draw", ("learning", "agnostic")),
+    "wann-curves": Entry("analysis.figures.wann_curves:draw", ("agnostic",)),
+    "measures": Entry("analysis.figures.measures:draw", ("learning", "training")),
 }
 FORBIDDEN = re.compile(r"[^\w.-]+")  # in the names of files
 
@@ -96,13 +97,10 @@ def main(arguments: argparse.Namespace) -> None:
     evolution: accuracy and connections of every network by generation. learning-curves: test accuracy by epoch of the
     networks of some generations, trained again. mutated: evolved champions beside networks that were only mutated at
     random. degrees: a histogram of the neurons' connections, and a table of sizes and degrees. wann-curves: rewards
-    or accuracies of weight agnostic networks by generation.
+    or accuracies of weight agnostic networks by generation. measures: how weights changed while networks learned.
     """
     folders = {path.resolve(): path for path in arguments.runs}
     runs = [RunFolder(path) for path in folders.values()]
-    for run in runs:
-        if run.script == "run-wlnn-mnist-no-evolution":
-            raise InputError(f"{run.path}: a run of {run.script}, in which nothing evolved")
     wanted = {name: function_of(name) for name in arguments.only or FIGURES}
     to = arguments.to or (runs[0].path / "figures" if len(runs) == 1 else Path("out/figures"))
     take.check_writable(to)
@@ -110,9 +108,9 @@ def main(arguments: argparse.Namespace) -> None:
     asked = 0
     for task in dict.fromkeys(run.task for run in runs):
         groups = group_runs([run for run in runs if run.task == task])
-        kinds = {group.runs[0].learns for group in groups}
+        kinds = {group.runs[0].kind for group in groups}
         for name, function in wanted.items():
-            if not (arguments.only or kinds & set(FIGURES[name].learns)):
+            if not (arguments.only or kinds & set(FIGURES[name].kinds)):
                 continue
             asked += 1
             try:

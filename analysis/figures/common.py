@@ -101,7 +101,7 @@ MOST_LOOKS = 10_000
 
 def _look(run: RunFolder, number: int) -> tuple[str, Any, str]:
     """Colour, dashes and marker of the experiment of this number among those of its kind."""
-    if not run.learns:
+    if run.kind == "agnostic":
         colours = len(style.OTHER_COLOURS)
         colour, dashes = style.OTHER_COLOURS[number % colours], DASHES[number // colours % len(DASHES)]
         return colour, dashes, style.MARKERS[number % len(style.MARKERS)]
@@ -112,7 +112,7 @@ def _look(run: RunFolder, number: int) -> tuple[str, Any, str]:
 
 
 def _name(run: RunFolder) -> str:
-    return style.look_of(run.rule).name if run.learns else "Weight agnostic"
+    return style.look_of(run.rule).name if run.kind != "agnostic" else "Weight agnostic"
 
 
 def learning(groups: Sequence[Group]) -> list[Group]:
