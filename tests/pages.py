@@ -67,3 +67,8 @@ def anchors(page: Path) -> set[str]:
     """What a link may name behind a #: the headings, as GitHub writes them."""
     headings = re.findall(r"^#+ (.*)$", prose(page), re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def section(page: Path, heading: str) -> str:
+    """What stands below a heading of the second level, up to the next one."""
+    return re.split(r"^## ", page.read_text("utf-8").partition(f"\n## {heading}\n")[2], maxsplit=1, flags=re.M)[0]

@@ -12,12 +12,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pages import PAGES, ROOT, anchors, blocks, links, name_of, spans
+from pages import PAGES, ROOT, anchors, blocks, links, name_of, section, spans
 
 import utils
 from analysis.__main__ import parse as parse_analysis
 from evolution.errors import InputError
+from evolution.genome import ACTIVATION_NAMES
 from experiment import EXPERIMENTS, parameters, study
+from learning import LEARNING_RULES
+from learning.settings import OPTIMIZER_NAMES
+from learning.task import EVALUATION_PERIODS
 
 # ---- Python ---------------------------------------------------------------------------------------------------------
 
@@ -275,6 +279,19 @@ def test_the_pages_that_the_program_names_are_there():
             assert not heading or page.name != "method.md" or heading.lower().replace(" ", "-") in known, (
                 f"{name_of(source)}: {match[0]}"
             )
+
+
+METHOD = {
+    "Activations": ACTIVATION_NAMES,
+    "Evaluation": EVALUATION_PERIODS,
+    "Learning rules": [*LEARNING_RULES, *OPTIMIZER_NAMES],
+}
+
+
+@pytest.mark.parametrize("heading", METHOD)
+def test_the_page_of_the_method_leaves_nothing_out(heading):
+    text = section(ROOT / "docs/method.md", heading)
+    assert not [name for name in METHOD[heading] if f"`{name}`" not in text]
 
 
 def test_the_version_is_the_same_everywhere():
