@@ -17,7 +17,7 @@ Array = npt.NDArray[np.float64]
 LEVEL = 0.05  # of significance; intervals hold 1 - LEVEL
 POWER = 0.8  # of the sample sizes
 RESAMPLES = 9999  # of the bootstrap, and of a permutation test where there are too many permutations for all
-EXACT_UP_TO = 50_000  # permutations that are all tried
+EXACT_UP_TO = 200_000  # permutations that are all tried
 LARGEST_SAMPLE = 10**6  # more seeds than that are "none would do"
 TESTS = ("permutation", "mann-whitney")
 
@@ -87,8 +87,9 @@ def permutations(n: int, m: int, paired: bool) -> int:
 
 
 def smallest_p(n: int, m: int, paired: bool) -> float:
-    """The smallest two-sided p that the design can reach: both ends of all permutations."""
-    return min(1.0, 2 / permutations(n, m, paired))
+    """The smallest two-sided p that the design can reach: both ends of all permutations, or of those that are drawn."""
+    count = permutations(n, m, paired)
+    return min(1.0, 2 / (count if count <= EXACT_UP_TO else RESAMPLES + 1))
 
 
 def _mean(x: Array, axis: int = -1) -> Array:

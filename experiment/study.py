@@ -452,7 +452,7 @@ def _run(study: Study) -> int:
     workers = getattr(study.cells[0].params, "num_workers", 1)
     how = f"{study.at_once} cells side by side" if study.at_once > 1 else "one cell after the other"
     done = len(study.cells) - len(waiting)
-    print(f"{len(study.cells)} cells in {study.folder}, {done} done; {how}, workers of each: {workers}")
+    print(f"{len(study.cells)} cells in {study.folder}, {done} done; {how}, workers of each: {workers}", flush=True)
     end = None if study.max_minutes is None else time.monotonic() + 60 * study.max_minutes
     running: list[_Running] = []
     failed: list[str] = []
