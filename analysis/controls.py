@@ -18,10 +18,9 @@ from matplotlib.figure import Figure
 from analysis import arguments as take
 from analysis import compare, style
 from analysis.rewiring import dense, dense_sizes, fresh, mutated, rewired
-from analysis.runs import RunFolder, learning_task
+from analysis.runs import RunFolder, dataset_of, learning_task
 from analysis.statistics import Difference, Summary, holm, summarise
 from analysis.statistics import compare as compare_values
-from envs import datasets
 from evolution.errors import InputError
 from evolution.files import write_atomically
 from evolution.genome import WEIGHT_STD, Genome
@@ -136,7 +135,7 @@ def controls(
 
 def train(run: RunFolder, arguments: argparse.Namespace, workers: Workers) -> list[Trained]:
     """All networks of a run, trained as the run trains before a champion's test."""
-    dataset = datasets.load(run.task, arguments.data_dir or run.params.get("data_dir"))
+    dataset = dataset_of(run, arguments.data_dir)
     num_epochs = arguments.num_epochs or run.params.get("num_epochs_long", 10)
     task = learning_task(run.params, dataset, num_epochs, workers)
     assert run.champion is not None

@@ -58,6 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     task.add_argument("--env_name", help="id of a Gymnasium environment, or CartPoleSwingUp")
     task.add_argument("--dataset", choices=DATASETS)
     take.add_data_dir(parser)
+    parser.add_argument("--image_size", type=take.count, help="pixels a side; else the data set's own")
+    parser.add_argument("--deskew", choices=("true", "false"), help="shear images upright; else for mnist alone")
     parser.add_argument("--trials", type=take.count, default=100, help="of each row (default: %(default)s)")
     parser.add_argument(
         "--points", type=take.count, default=65, help="shared weights from -2 to 2 (default: %(default)s)"
@@ -195,7 +197,8 @@ def measure_images(genome: Genome, arguments: argparse.Namespace, workers: Worke
     from envs.classification_task import TEN_WEIGHTS, ClassificationTask
     from learning import compiled
 
-    dataset = datasets.load(arguments.dataset, arguments.data_dir)
+    deskew = None if arguments.deskew is None else arguments.deskew == "true"
+    dataset = datasets.load(arguments.dataset, arguments.data_dir, image_size=arguments.image_size, deskew=deskew)
     task = ClassificationTask(dataset, batch_size=1, workers=workers)
     take.check_sizes(genome, task.num_inputs, task.num_outputs, arguments.dataset)
     agnostic = replace(genome, weights=None)
