@@ -61,7 +61,7 @@ class ClassificationTask(Task):
             check_losses()
 
     def evaluate(self, population: Sequence[Genome], rng: np.random.Generator) -> Fitness:
-        """On one batch for all networks, drawn with replacement (SPEC 4)."""
+        """On one batch for all networks, drawn with replacement (`docs/method.md`, Evaluation)."""
         chosen = rng.integers(len(self.dataset.train_images), size=self.batch_size)
         images, labels = self.dataset.train_images[chosen], self.dataset.train_labels[chosen]
         losses, accuracies = self.losses(population, images, labels, self.shared_weights.draw(rng))
