@@ -16,6 +16,9 @@ def main(params: utils.Params) -> None:
         evaluator=params.evaluator,
         max_episode_steps=params.max_episode_steps,
         on_env_error=params.on_env_error,
+        env_kwargs=params.env_kwargs,
+        scale_actions=params.scale_actions,
+        observation_size=params.observation_size,
     )
     utils.evolve(params, task)
 

@@ -117,14 +117,9 @@ def measure_episodes(genome: Genome, arguments: argparse.Namespace, workers: Wor
 
     Raises InputError for an environment that there is not, or that the network does not fit.
     """
-    from gymnasium import spaces
+    from envs.gym_task import GymTask, draw_seeds
 
-    from envs.gym_task import GymTask, draw_seeds, make
-
-    environment = make(arguments.env_name)
-    takes_argmax = isinstance(environment.action_space, spaces.Discrete)
-    environment.close()
-    task = GymTask(arguments.env_name, num_trials=1, take_argmax_action=takes_argmax, workers=workers)
+    task = GymTask(arguments.env_name, num_trials=1, workers=workers)
     take.check_sizes(genome, task.num_inputs, task.num_outputs, arguments.env_name)
     rng, trials = np.random.default_rng(arguments.seed), arguments.trials
 

@@ -1,6 +1,7 @@
 """An episode as a film, rendered off screen, with the step and the reward so far written into it."""
 
 import argparse
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,12 @@ def main(arguments: argparse.Namespace) -> None:
     arguments.to.parent.mkdir(parents=True, exist_ok=True)
     write(arguments.to, player.frames(), player.frames_per_second)
     print(f"{arguments.to}: {player.steps} steps, reward {player.reward:.2f}")
+    kernels = scored(genome, weights, arguments.env_name, arguments.seed)
+    if kernels is not None and abs(kernels - player.reward) > 0.005:
+        print(
+            f"the kernels score this episode {kernels:.2f}: what is filmed is Gymnasium's, whose last digits differ, "
+            "which grows where an episode is chaotic"
+        )
 
 
 class Player:
@@ -51,43 +58,85 @@ class Player:
         self, genome: Genome, weights: npt.NDArray[np.float64], env_name: str, seed: int, max_steps: int
     ) -> None:
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # off screen
-        from gymnasium import spaces
+        from envs.gym_task import make
+        from envs.spaces import Actions, Observations
+        from networks.policy import CompiledPolicy
 
-        from envs.gym_task import Policy, make, sizes
-
-        self.environment = make(env_name, render_mode="rgb_array")
-        self.takes_argmax = isinstance(self.environment.action_space, spaces.Discrete)
-        take.check_sizes(genome, *sizes(self.environment, env_name, self.takes_argmax), env_name)
-        self.policy, self.weights = Policy(genome), weights
+        self.environment, self.env_name = make(env_name, render_mode="rgb_array"), env_name
+        self.observations = Observations(self.environment.observation_space, env_name)
+        self.actions = Actions(self.environment.action_space, env_name)
+        take.check_sizes(genome, self.observations.size, self.actions.size, env_name)
+        self.policy, self.weights = CompiledPolicy(genome), weights
         self.seed, self.max_steps = seed, max_steps
         self.steps, self.reward = 0, 0.0
         # Real time where the environment tells it, but no more frames a second than needed.
-        rate = float(self.environment.metadata.get("render_fps", FRAMES_PER_SECOND))
+        told = self.environment.metadata.get("render_fps")
+        rate = float(told) if isinstance(told, int | float) and 0 < told < 10_000 else float(FRAMES_PER_SECOND)
         self.every = max(1, round(rate / FRAMES_PER_SECOND))
         self.frames_per_second = rate / self.every
+        self.shape: tuple[int, ...] = ()
 
     def frames(self) -> Iterator[Frame]:
-        """Every n-th frame of the episode, and the last."""
-        from envs.gym_task import choose_action
+        """Every n-th frame of the episode, and the last. Raises RunError where the environment fails."""
+        try:
+            yield from self._frames()
+        except (InputError, RunError, OSError):
+            raise
+        except Exception as error:
+            what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            raise RunError(f"environment {self.env_name} failed at step {self.steps}: {what}") from None
+        finally:
+            with contextlib.suppress(Exception):
+                self.environment.close()
 
+    def _frames(self) -> Iterator[Frame]:
         observation, _ = self.environment.reset(seed=self.seed)
         over = False
         yield self.frame()
         while not over and self.steps < self.max_steps:
-            outputs = self.policy(observation, self.weights)
-            action = choose_action(outputs, self.environment.action_space, self.takes_argmax)
+            action = self.actions.choose(self.policy(self.observations.flatten(observation), self.weights))
+            if action is None:
+                raise RunError(f"the network's outputs are no numbers at step {self.steps}")
             observation, reward, terminated, truncated, _ = self.environment.step(action)
-            self.steps, self.reward = self.steps + 1, self.reward + float(reward)
+            self.steps, self.reward = self.steps + 1, self.reward + float(np.asarray(reward).item())
             over = terminated or truncated
             if self.steps % self.every == 0 or over:
                 yield self.frame()
-        self.environment.close()
 
     def frame(self) -> Frame:
-        picture = self.environment.render()
-        if not isinstance(picture, np.ndarray):
-            raise RunError("the environment does not render as rgb_array")
+        picture = in_colours(self.environment.render())
+        self.shape = self.shape or picture.shape
+        if picture.shape != self.shape:  # a film has frames of one size
+            height, width = self.shape[:2]
+            picture = np.asarray(Image.fromarray(picture).resize((width, height)))
         return written(picture, f"step {self.steps}   reward {self.reward:.1f}")
+
+
+def in_colours(picture: Any) -> Frame:
+    """A rendered frame as (height, width, 3) bytes: grey, with an alpha channel, or floats from 0 to 1 as well.
+
+    Raises RunError for anything else.
+    """
+    if not isinstance(picture, np.ndarray) or picture.ndim not in (2, 3) or not picture.size:
+        raise RunError("the environment does not render as rgb_array")
+    if picture.dtype.kind == "f":
+        picture = np.nan_to_num(picture) * (255 if picture.max() <= 1 else 1)
+    picture = np.clip(picture, 0, 255).astype(np.uint8)
+    if picture.ndim == 2 or picture.shape[2] == 1:
+        picture = np.repeat(picture.reshape(*picture.shape[:2], 1), 3, axis=2)
+    if picture.shape[2] not in (3, 4):
+        raise RunError(f"the environment renders frames of shape {picture.shape}; (height, width, 3) is needed")
+    return np.ascontiguousarray(picture[:, :, :3])
+
+
+def scored(genome: Genome, weights: npt.NDArray[np.float64], env_name: str, seed: int) -> float | None:
+    """What the kernels give for the same episode; None where the environment has none."""
+    from envs import rollout
+
+    if not rollout.supports(env_name):
+        return None
+    takes_argmax = rollout.takes_argmax(env_name)
+    return float(rollout.episodes([genome], env_name, [weights[None]], [seed], take_argmax_action=takes_argmax)[0])
 
 
 def written(picture: Frame, text: str) -> Frame:

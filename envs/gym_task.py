@@ -1,13 +1,14 @@
 """Fitness of weight agnostic networks on a Gymnasium environment: reward over episodes at six shared weights."""
 
+import contextlib
 import difflib
 import itertools
 import logging
 import math
 import multiprocessing
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, NamedTuple
 
@@ -16,12 +17,14 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-import envs  # noqa: F401 - registers the project's own environments, in worker processes too
+from envs import compiled  # importing envs registers the project's own environments, in worker processes too
+from envs.spaces import Actions, Observations, Unfit, takes_argmax
 from evolution.errors import InputError, RunError, WorkerLost
 from evolution.genome import ACTIVATION_NAMES, Genome
 from evolution.task import Fitness, Task
 from evolution.workers import Workers, divide
 from networks.activations import ACTIVATIONS
+from networks.policy import CompiledPolicy
 from networks.shared_weights import SharedWeights
 
 Array = npt.NDArray[np.float64]
@@ -29,6 +32,7 @@ LOG = logging.getLogger(__name__)
 
 CONFIRMATION_TRIALS, TEST_TRIALS = 16, 100  # for each weight (SPEC 7)
 MAX_EPISODE_STEPS = 10_000  # where neither the parameter nor the environment sets a limit
+MANY_INPUTS = 10_000
 
 RANKING_LAST = ("--on_env_error", "rank_last")  # how a run goes on past a failing environment
 
@@ -37,18 +41,26 @@ class Rules(NamedTuple):
     """How episodes go, as a worker needs to know it."""
 
     env_name: str
-    take_argmax_action: bool
-    max_episode_steps: int
+    env_kwargs: Mapping[str, Any]
+    max_episode_steps: int | None  # None: the environment's own
     rank_last: bool  # a failing environment gives NaN rewards; else it raises RunError
+    scale_actions: bool = False
+    observation_size: int | None = None
+    reference: bool = False  # the readable policy, neuron by neuron
 
 
 class GymTask(Task):
-    """Reward on a Gymnasium environment with a flat Box observation and a Discrete or a flat Box action.
+    """Reward on a Gymnasium environment.
 
-    With a Discrete action the index of the largest output is taken; with a Box action the outputs are the action,
-    clipped to the space. `max_episode_steps` ends an episode as a time limit does: the reward until then counts. Where
-    the environment raises, gives NaN or kills its process, the run stops, or (`on_env_error` "rank_last") the network's
-    rewards are NaN. Raises InputError where the environment is unknown or is none of that kind.
+    Observations and actions may be of any space that is finite and flat in the end (envs/spaces.py). With a Discrete
+    action the index of the largest output is taken; with a Box action the outputs are the action, clipped to the space,
+    with `scale_actions` mapped from [-1, 1] onto it first; `take_argmax_action` None lets this follow from the space.
+    Images are resized to `observation_size` pixels a side where it is given. `env_kwargs` are the environment's
+    arguments. `max_episode_steps` ends an episode as a time limit does: the reward until then counts. Where the
+    environment raises, gives NaN or kills its process, the run stops, or (`on_env_error` "rank_last") the network's
+    rewards are NaN. Raises InputError where the environment is unknown or cannot be served.
+
+    A user's environment is made in worker processes only: what it does to its process does nothing to the run.
     """
 
     def __init__(
@@ -56,23 +68,39 @@ class GymTask(Task):
         env_name: str,
         *,
         num_trials: int,
-        take_argmax_action: bool,
+        take_argmax_action: bool | None = None,
         workers: Workers,
         shared_weights: SharedWeights | None = None,
         evaluator: str = "auto",
         max_episode_steps: int | None = None,
         on_env_error: str = "stop",
+        env_kwargs: Mapping[str, Any] | None = None,
+        scale_actions: bool = False,
+        observation_size: int | None = None,
     ) -> None:
-        environment = make(env_name)
-        self.num_inputs, self.num_outputs = sizes(environment, env_name, take_argmax_action)
-        own_limit = environment.spec.max_episode_steps if environment.spec is not None else None
-        environment.close()
-        limit = max_episode_steps or own_limit or MAX_EPISODE_STEPS
-        self.rules = Rules(env_name, take_argmax_action, limit, on_env_error == "rank_last")
+        self.rules = Rules(
+            env_name,
+            env_kwargs or {},
+            max_episode_steps,
+            on_env_error == "rank_last",
+            scale_actions,
+            observation_size,
+            evaluator == "reference",
+        )
         self.num_trials, self.workers = num_trials, workers
         self.shared_weights = shared_weights or SharedWeights()
-        self.compiled = _choose(evaluator, env_name)
-        self.evaluator_name = "compiled episodes" if self.compiled else "Gymnasium and numpy (reference)"
+        self.compiled = _has_kernel(evaluator, env_name, env_kwargs, observation_size)
+        found = look_at(self.rules, workers)
+        self.observations = Observations(found.observation_space, env_name, observation_size)
+        self.actions = Actions(found.action_space, env_name, scale_actions)
+        self.num_inputs, self.num_outputs = self.observations.size, self.actions.size
+        self.take_argmax_action = takes_argmax(found.action_space, env_name, take_argmax_action)
+        if self.num_inputs > MANY_INPUTS:
+            LOG.warning("%s has %d inputs; observation_size resizes images first", env_name, self.num_inputs)
+        limit = max_episode_steps or found.max_episode_steps or MAX_EPISODE_STEPS
+        self.rules = self.rules._replace(max_episode_steps=limit)
+        networks = "numpy (reference)" if self.rules.reference else "compiled networks"
+        self.evaluator_name = "compiled episodes" if self.compiled else f"Gymnasium and {networks}"
 
     def evaluate(self, population: Sequence[Genome], rng: np.random.Generator) -> Fitness:
         """Mean over the weights, and best weight, of the mean reward over `num_trials` episodes (SPEC 4)."""
@@ -121,11 +149,25 @@ class GymTask(Task):
 
     def play(self, items: Sequence["Item"]) -> list["Result"]:
         """Rewards and lengths (W, K) of each item, which are divided among the workers."""
-        try:
-            function = compiled_episodes if self.compiled else reference_episodes
-            return self.workers.map(function, items, self.rules, threads=self.compiled, isolated=not self.compiled)
-        except WorkerLost:
-            return one_by_one(items, self.rules)
+        if self.compiled:
+            arguments = self.rules, self.take_argmax_action
+            return self.workers.map(compiled_episodes, items, *arguments, threads=True)
+        played = self._played(items)
+        lines = dict.fromkeys(fault for _, _, fault in played if fault)
+        for line in lines:
+            LOG.warning("%s; the network is ranked last", line)
+        return [(rewards, lengths) for rewards, lengths, _ in played]
+
+    def _played(self, items: Sequence["Item"]) -> list["Played"]:
+        """By the environment itself, in worker processes. Where one is killed all is tried once more, then alone."""
+        for attempt in range(2):
+            try:
+                return self.workers.map(reference_episodes, items, self.rules, isolated=True)
+            except WorkerLost as lost:
+                how = "once more with new ones" if attempt == 0 else "each trial in a process of its own"
+                LOG.warning("%s; %s is played again, %s", lost, self.rules.env_name, how)
+        with ThreadPoolExecutor(self.workers.num_workers) as threads:
+            return list(threads.map(lambda item: _alone(item, self.rules), items))
 
     def close(self) -> None:
         self.workers.close()
@@ -133,6 +175,7 @@ class GymTask(Task):
 
 Item = tuple[Genome, Array, tuple[int, ...]]  # a network, its weights (W,) or (W, E), and the seeds of its trials
 Result = tuple[Array, npt.NDArray[np.int64]]  # rewards and lengths (W, K)
+Played = tuple[Array, npt.NDArray[np.int64], str]  # and what the environment did wrong, in one line
 
 
 def draw_seeds(rng: np.random.Generator, count: int) -> list[int]:
@@ -143,60 +186,104 @@ def draw_seeds(rng: np.random.Generator, count: int) -> list[int]:
 # ---- the environment ------------------------------------------------------------------------------------------------
 
 
-def make(env_name: str, max_episode_steps: int | None = None, render_mode: str | None = None) -> gymnasium.Env:
+class Look(NamedTuple):
+    """What a task needs to know of an environment."""
+
+    observation_space: spaces.Space
+    action_space: spaces.Space
+    max_episode_steps: int | None
+    wrong: str = ""  # why it cannot be made
+
+
+def make(
+    env_name: str,
+    max_episode_steps: int | None = None,
+    render_mode: str | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> gymnasium.Env:
     """The environment, with its own limit of steps unless another is given.
 
     Raises InputError where there is none of this name, or it cannot be made.
     """
     try:
         drawn = {} if render_mode is None else {"render_mode": render_mode}  # not every environment takes it
-        return gymnasium.make(env_name, max_episode_steps=max_episode_steps, disable_env_checker=True, **drawn)
+        return gymnasium.make(
+            env_name,
+            max_episode_steps=max_episode_steps,
+            disable_env_checker=True,
+            **{**(env_kwargs or {}), **drawn},
+        )
     except gymnasium.error.UnregisteredEnv:
         near = difflib.get_close_matches(env_name, [*gymnasium.registry], 1, 0)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise InputError(f"env_name {env_name}: there is no such environment{hint}") from None
-    except Exception as error:
-        raise InputError(f"env_name {env_name}: it cannot be made ({_line(error)})") from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a constructor may even exit
+        given = f" with env_kwargs {dict(env_kwargs)}" if env_kwargs else ""
+        raise InputError(f"env_name {env_name}{given}: it cannot be made ({_line(error)})") from None
 
 
-def sizes(environment: gymnasium.Env, env_name: str, take_argmax_action: bool) -> tuple[int, int]:
-    """Inputs and outputs that a network needs. Raises InputError for spaces that it cannot serve."""
-    observation, action = environment.observation_space, environment.action_space
-    if not isinstance(observation, spaces.Box) or len(observation.shape) != 1 or observation.shape[0] < 1:
-        raise InputError(f"env_name {env_name}: its observations are {_kind(observation)}; a flat Box is needed")
-    if isinstance(action, spaces.Discrete):
-        needed, outputs = True, int(action.n)
-    elif isinstance(action, spaces.Box) and len(action.shape) == 1 and action.shape[0] >= 1:
-        needed, outputs = False, action.shape[0]
+def look_at(rules: Rules, workers: Workers | None = None) -> Look:
+    """The environment's spaces and limit. One that is neither Gymnasium's nor ours is made in a worker's process.
+
+    Raises InputError where it cannot be made.
+    """
+    if workers is None or is_known(rules.env_name):
+        [found] = _look([rules])
     else:
-        raise InputError(f"env_name {env_name}: its actions are {_kind(action)}; Discrete or a flat Box is needed")
-    if take_argmax_action != needed:
-        given, right = str(take_argmax_action).lower(), str(needed).lower()
-        raise InputError(
-            f"take_argmax_action is {given}; the actions of {env_name} are {_kind(action)}: it must be {right}"
-        )
-    return observation.shape[0], outputs
+        try:
+            [found] = workers.map(_look, [rules], isolated=True)
+        except WorkerLost:
+            raise InputError(f"env_name {rules.env_name}: making it ended its process") from None
+    if found.wrong:
+        raise InputError(found.wrong)
+    return found
 
 
-def _kind(space: spaces.Space) -> str:
-    return type(space).__name__ + (f" of shape {space.shape}" if space.shape else "")
+def _look(all_rules: Sequence[Rules]) -> list[Look]:
+    looks = []
+    for rules in all_rules:
+        nothing = spaces.Discrete(1)
+        try:
+            environment = make(rules.env_name, env_kwargs=rules.env_kwargs)
+            limit = environment.spec.max_episode_steps if environment.spec is not None else None
+            looks.append(Look(environment.observation_space, environment.action_space, limit))
+            _close(environment)
+        except InputError as error:
+            looks.append(Look(nothing, nothing, None, str(error)))
+        except Exception as error:
+            looks.append(Look(nothing, nothing, None, f"env_name {rules.env_name}: it has no spaces ({_line(error)})"))
+    return looks
 
 
-def _choose(evaluator: str, env_name: str) -> bool:
+def _close(environment: gymnasium.Env) -> None:
+    with contextlib.suppress(Exception):  # the episode is over: what closing makes of it changes nothing
+        environment.close()
+
+
+def is_known(env_name: str) -> bool:
+    """Whether the class that the id stands for is one of Gymnasium's or of this program's."""
+    spec = compiled.spec_of(env_name)
+    return spec is not None and compiled.entry_point(spec).startswith(("gymnasium.envs.", "envs."))
+
+
+def _has_kernel(
+    evaluator: str, env_name: str, env_kwargs: Mapping[str, Any] | None, observation_size: int | None
+) -> bool:
     """Whether the compiled episodes are used."""
-    if evaluator == "reference":
+    if evaluator == "reference" or observation_size is not None:
         return False
-    from envs import rollout
-
-    if evaluator == "compiled" and not rollout.supports(env_name):
+    found = compiled.find(env_name, env_kwargs) is not None
+    if evaluator == "compiled" and not found:
         raise InputError(f"evaluator compiled: there is no compiled {env_name}; use auto or reference")
-    return rollout.supports(env_name)
+    return found
 
 
 # ---- episodes -------------------------------------------------------------------------------------------------------
 
 
-def compiled_episodes(items: Sequence[Item], rules: Rules) -> list[Result]:
+def compiled_episodes(items: Sequence[Item], rules: Rules, take_argmax_action: bool) -> list[Result]:
     """Rewards and lengths (W, K) of each item by the kernels: one call for neighbours that are played alike."""
     from envs import rollout
 
@@ -208,8 +295,10 @@ def compiled_episodes(items: Sequence[Item], rules: Rules) -> list[Result]:
             rules.env_name,
             of_each[0] if of_each[0].ndim == 1 else of_each,
             seeds[0],
-            take_argmax_action=rules.take_argmax_action,
+            take_argmax_action=take_argmax_action,
             max_episode_steps=rules.max_episode_steps,
+            env_kwargs=rules.env_kwargs,
+            scale_actions=rules.scale_actions,
         )
         results += zip(rewards, lengths, strict=True)
     return results
@@ -221,71 +310,107 @@ def _played_alike(item: Item) -> tuple[Any, ...]:
     return seeds, tuple(weights) if weights.ndim == 1 else len(weights)
 
 
-def reference_episodes(items: Sequence[Item], rules: Rules) -> list[Result]:
-    """Rewards and lengths (W, K) of each item with Gymnasium's environment, made once in a process."""
+def reference_episodes(items: Sequence[Item], rules: Rules) -> list[Played]:
+    """Rewards and lengths (W, K) of each item with Gymnasium's environment, and what that did wrong.
+
+    Raises RunError where the environment fails and failing networks are not to be ranked last.
+    """
     results = []
     for genome, weights, seeds in items:
         rewards = np.full((len(weights), len(seeds)), np.nan)
         lengths = np.zeros(rewards.shape, np.int64)
-        policy = Policy(genome)
+        policy = Policy(genome) if rules.reference else CompiledPolicy(genome)
+        line = ""
         try:
             for w, weight in enumerate(weights):
                 for k, seed in enumerate(seeds):
                     rewards[w, k], lengths[w, k] = episode(policy, weight, seed, rules)
         except EnvironmentFault as fault:
+            line = str(fault)
             if not rules.rank_last:
-                raise RunError(str(fault), RANKING_LAST) from None
-            LOG.warning("%s; the network is ranked last", fault)
+                raise RunError(line, RANKING_LAST) from None
             rewards[:] = np.nan
-        results.append((rewards, lengths))
+        results.append((rewards, lengths, line))
     return results
 
 
 class EnvironmentFault(Exception):
-    """An environment raised or gave what is no number: one line that names it and the seed."""
+    """An environment raised or gave what it should not: one line that names it, the call and the seed."""
 
 
-def episode(policy: "Policy", weight: float | Array, seed: int, rules: Rules) -> tuple[float, int]:
-    """Cumulative reward and length of one episode. Raises EnvironmentFault."""
+Answer = Callable[[Array, Any], Array]  # a policy: outputs (O,) for inputs (I,) and weights
+
+
+def episode(policy: Answer, weight: float | Array, seed: int, rules: Rules) -> tuple[float, int]:
+    """Cumulative reward and length of one episode, a function of its arguments alone. Raises EnvironmentFault."""
+    call = "making it"
+    environment = None
+    reusable = is_reusable(rules.env_name)
+    total, steps, over = 0.0, 0, False
     try:
-        environment = _made_once(rules.env_name, rules.max_episode_steps)
+        environment, observations, actions = _made_once(rules) if reusable else _made(rules)
+        call = "reset"
         observation, _ = environment.reset(seed=seed)
-        total, steps, over = 0.0, 0, False
         while not over:  # the limit on steps ends it, see `make`
-            if not np.isfinite(observation).all():
-                raise ValueError("an observation is not finite")
-            action = choose_action(policy(observation, weight), environment.action_space, rules.take_argmax_action)
-            if np.isnan(action).any():  # the network's fault, not the environment's
-                return math.nan, steps
+            action = actions.choose(policy(observations.flatten(observation), weight))
+            if action is None:  # NaN: the network's fault, not the environment's
+                total = math.nan
+                break
+            call = "step"
             observation, reward, terminated, truncated, _ = environment.step(action)
-            total, steps, over = total + float(reward), steps + 1, terminated or truncated
-            if not math.isfinite(reward):
-                raise ValueError(f"a reward is {reward}")
-    except Exception as error:
+            total, steps, over = total + _number(reward), steps + 1, bool(terminated or truncated)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, say: it ends the episode, not the run
         _OF_THIS_THREAD.__dict__.clear()  # what raised may not be usable again
-        raise EnvironmentFault(f"environment {rules.env_name} failed with seed {seed}: {_line(error)}") from None
+        if isinstance(error, InputError):  # it could not be made, and says so itself
+            raise
+        what = str(error) if isinstance(error, Unfit) else _line(error)
+        raise EnvironmentFault(f"environment {rules.env_name} failed with seed {seed}: {call}: {what}") from None
+    finally:
+        if environment is not None and not reusable:
+            _close(environment)
     return total, steps
 
 
+def _number(reward: Any) -> float:
+    """The reward as a number; an array of one number is taken. Raises Unfit."""
+    if not isinstance(reward, float | int):
+        values = np.asarray(reward)
+        if values.size != 1 or values.dtype.kind not in "biuf":
+            raise Unfit(f"a reward is {type(reward).__name__} {reward!r:.60}, not one number")
+        reward = float(values.item())
+    if not math.isfinite(reward):
+        raise Unfit(f"a reward is {float(reward)}")
+    return float(reward)
+
+
+# Environments whose reset puts everything back; a test plays A, B, A. Box2D's do not: a world's broad phase reuses its
+# freed nodes, and their numbers decide the order in which contacts are solved.
+REUSABLE = ("gymnasium.envs.classic_control.", "gymnasium.envs.toy_text.", "envs.cartpole_swingup:")
 _OF_THIS_THREAD = threading.local()  # an environment cannot be in two episodes at a time
 
+Made = tuple[gymnasium.Env, Observations, Actions]
 
-def _made_once(env_name: str, max_episode_steps: int) -> gymnasium.Env:
+
+def is_reusable(env_name: str) -> bool:
+    """Whether one environment may play one episode after the other: where it is known to leave nothing behind."""
+    spec = compiled.spec_of(env_name)
+    return spec is not None and not spec.additional_wrappers and compiled.entry_point(spec).startswith(REUSABLE)
+
+
+def _made(rules: Rules) -> Made:
+    environment = make(rules.env_name, rules.max_episode_steps, env_kwargs=rules.env_kwargs)
+    observations = Observations(environment.observation_space, rules.env_name, rules.observation_size)
+    return environment, observations, Actions(environment.action_space, rules.env_name, rules.scale_actions)
+
+
+def _made_once(rules: Rules) -> Made:
     """This thread's environment, made once."""
     made = _OF_THIS_THREAD.__dict__
-    key = f"{env_name} {max_episode_steps}"
-    if key not in made:
-        made[key] = make(env_name, max_episode_steps)
-    return made[key]
-
-
-def choose_action(outputs: Array, space: spaces.Space, take_argmax_action: bool) -> Any:
-    """The largest output's index, or the outputs clipped to the space; of equals the first, and NaN above all."""
-    if take_argmax_action:
-        assert isinstance(space, spaces.Discrete)
-        return int(space.start) + int(np.argmax(outputs))
-    assert isinstance(space, spaces.Box)
-    return np.clip(outputs, space.low, space.high).astype(space.dtype)
+    if made.get("rules") != rules:
+        made["environment"], made["rules"] = _made(rules), rules
+    return made["environment"]
 
 
 class Policy:
@@ -315,17 +440,13 @@ class Policy:
         return values[self.outputs].copy()
 
 
-def one_by_one(items: Sequence[Item], rules: Rules) -> list[Result]:
-    """The items again, each trial in a process of its own, after an environment has killed one: who was it?
+def _alone(item: Item, rules: Rules) -> Played:
+    """An item again, each trial in a process of its own, after an environment has killed one: who was it?
 
     Raises RunError that names environment and seed, or gives the network that met it NaN rewards.
     """
-    return [_alone(item, rules) for item in items]
-
-
-def _alone(item: Item, rules: Rules) -> Result:
     genome, weights, seeds = item
-    parts: list[Result] = []
+    parts: list[Played] = []
     for seed in seeds:
         # A fresh interpreter: a forked one would share what the environment may have broken.
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
@@ -335,12 +456,12 @@ def _alone(item: Item, rules: Rules) -> Result:
                 line = f"environment {rules.env_name} killed its process with seed {seed}"
                 if not rules.rank_last:
                     raise RunError(line, RANKING_LAST) from None
-                LOG.warning("%s; the network is ranked last", line)
                 shape = len(weights), len(seeds)
-                return np.full(shape, np.nan), np.zeros(shape, np.int64)
-    rewards, lengths = zip(*parts, strict=True)
-    return np.concatenate(rewards, axis=1), np.concatenate(lengths, axis=1)
+                return np.full(shape, np.nan), np.zeros(shape, np.int64), line
+    rewards, lengths, lines = zip(*parts, strict=True)
+    fault = next(filter(None, lines), "")
+    return np.concatenate(rewards, axis=1), np.concatenate(lengths, axis=1), fault
 
 
 def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".rstrip(": ")

@@ -35,6 +35,11 @@ def supports(env_name: str, env_kwargs: Kwargs = None) -> bool:
     return compiled.find(env_name, env_kwargs) is not None
 
 
+def takes_argmax(env_name: str, env_kwargs: Kwargs = None) -> bool:
+    """Whether the environment's action is the index of the largest output. Raises InputError where it has no kernel."""
+    return _find(env_name, env_kwargs).compiled.take_argmax_action
+
+
 def episodes(
     genomes: Sequence[Genome],
     env_name: str,

@@ -64,5 +64,71 @@ class Dictionary(Fair):
     observation_space = spaces.Dict({"x": spaces.Box(-1, 1, (2,))})  # type: ignore[assignment]
 
 
-for kind in (Fair, Raising, NotANumber, Blind, Endless, Killing, Picture, Switches, Dictionary):
+class Telling(Fair):
+    observation_space = spaces.Text(5)  # type: ignore[assignment]
+
+
+class Exiting(Fair):
+    def step(self, action: Any) -> Any:
+        raise SystemExit(3)
+
+
+class Mute(Fair):
+    def step(self, action: Any) -> Any:
+        raise RuntimeError
+
+
+class Scalar(Fair):
+    def observe(self) -> Any:
+        return 0.0
+
+
+class Narrow(Fair):
+    def observe(self) -> Any:
+        return np.zeros(1)
+
+
+class Twofold(Fair):
+    def step(self, action: Any) -> Any:
+        return self.observe(), np.array([1.0, 2.0]), False, False, {}
+
+
+class Wrapped(Fair):
+    def step(self, action: Any) -> Any:
+        observation, _, over, truncated, more = super().step(action)
+        return observation, np.array([[1.0]]), over, truncated, more
+
+    def close(self) -> None:
+        raise OSError("the door is stuck")
+
+
+class Remembering(Fair):
+    """Its reset leaves something behind."""
+
+    def __init__(self) -> None:
+        self.played = 0
+
+    def step(self, action: Any) -> Any:
+        self.played += 1
+        return np.array([self.played / 100, 0.0]), 1.0 + float(action) * self.played, self.played % 10 == 0, False, {}
+
+
+class Leaving(Fair):
+    def __init__(self) -> None:
+        raise SystemExit("no")
+
+
+class Crashing(Fair):
+    def __init__(self) -> None:
+        os._exit(9)
+
+
+class Spaceless(gymnasium.Env):
+    pass
+
+
+for kind in (
+    Fair, Raising, NotANumber, Blind, Endless, Killing, Picture, Switches, Dictionary, Telling, Exiting, Mute, Scalar,
+    Narrow, Twofold, Wrapped, Remembering, Leaving, Crashing, Spaceless,
+):  # fmt: skip
     gymnasium.register(f"{kind.__name__}-v0", kind)

@@ -9,11 +9,13 @@ from genomes import evolved, genomes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.gym_task import GymTask, Policy, choose_action, draw_seeds
+from envs import gym_task
+from envs.gym_task import GymTask, Policy, draw_seeds
 from evolution.errors import InputError, RunError
 from evolution.genome import Genome
 from evolution.workers import Workers
 from networks.compiled import forward as compiled_forward
+from networks.policy import CompiledPolicy
 from networks.reference import SHARED_WEIGHTS, forward, neuron_values
 
 
@@ -118,14 +120,6 @@ def test_confirmation_and_test_use_16_and_100_trials():
     assert values["test_reward_weight_-2"] == pytest.approx(rewards[0, 0].mean())
 
 
-def test_actions():
-    box = gymnasium.spaces.Box(np.float32([-1, -2]), np.float32([1, 2]))
-    np.testing.assert_array_equal(choose_action(np.array([-7.0, 1.5]), box, False), np.float32([-1, 1.5]))
-    discrete = gymnasium.spaces.Discrete(3, start=5)
-    assert choose_action(np.array([0.0, 2.0, 2.0]), discrete, True) == 6  # the first of equals
-    assert choose_action(np.array([0.0, np.nan, 9.0]), discrete, True) == 6
-
-
 def test_the_bipedal_walker_walks():
     walker = task("BipedalWalker-v2", take_argmax_action=False, num_trials=1, max_episode_steps=30)
     assert (walker.num_inputs, walker.num_outputs) == (24, 4)
@@ -139,10 +133,14 @@ WRONG = {
     "no argmax for a Box": (("CartPoleSwingUp", {}), "it must be false"),
     "argmax for Discrete": (("CartPole-v0", {"take_argmax_action": False}), "it must be true"),
     "no kernel": (("Acrobot-v1", {"evaluator": "compiled"}), "no compiled Acrobot-v1"),
-    "an image": (("broken_environments:Picture-v0", {}), r"Box of shape \(8, 8, 3\)"),
-    "a dict": (("broken_environments:Dictionary-v0", {}), "observations are Dict"),
-    "several switches": (("broken_environments:Switches-v0", {}), "actions are MultiDiscrete"),
+    "a text": (("broken_environments:Telling-v0", {}), "observations are Text.*; Box, Discrete"),
     "no such module": (("nowhere:Thing-v0", {}), "cannot be made"),
+    "unknown arguments": (("BipedalWalker-v3", {"env_kwargs": {"softcore": True}}), "with env_kwargs .*cannot be made"),
+    "no spaces": (("broken_environments:Spaceless-v0", {}), "it has no spaces"),
+    "its constructor exits": (("broken_environments:Leaving-v0", {}), "cannot be made .SystemExit"),
+    "its constructor kills": (("broken_environments:Crashing-v0", {}), "making it ended its process"),
+    "no bounds": (("CartPole-v0", {"scale_actions": True}), "a bounded Box is needed"),
+    "no image": (("CartPole-v0", {"observation_size": 8}), "not images"),
 }
 
 
@@ -154,13 +152,22 @@ def test_environments_that_cannot_be_are_refused(case):
     assert "\n" not in str(error.value)
 
 
-FAULTS = {"Raising": "the floor is lava", "NotANumber": "a reward is nan", "Blind": "an observation is not finite"}
+FAULTS = {
+    "Raising": "reset: RuntimeError: the floor is lava|step: RuntimeError: the floor is lava",
+    "NotANumber": "step: a reward is nan",
+    "Blind": "step: an observation is not finite",
+    "Exiting": "step: SystemExit: 3",
+    "Mute": "step: RuntimeError$",
+    "Scalar": r"step: float 0.0 where Box of shape \(2,\) was declared",
+    "Narrow": r"step: an array of shape \(1,\) of float64 where Box of shape \(2,\) was declared",
+    "Twofold": r"step: a reward is ndarray array\(\[1., 2.\]\), not one number",
+}
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_failing_environment_stops_the_run_or_ranks_the_network_last(name):
     nets = population(2, inputs=2)
-    with pytest.raises(RunError, match=rf"environment broken_environments:{name}-v0.* seed \d+: .*{FAULTS[name]}"):
+    with pytest.raises(RunError, match=rf"environment broken_environments:{name}-v0.* seed \d+: ({FAULTS[name]})"):
         broken(name).evaluate(nets, np.random.default_rng(0))
     fitness = broken(name, on_env_error="rank_last").evaluate(nets, np.random.default_rng(0))
     assert np.isnan(fitness.reward).all()
@@ -204,3 +211,67 @@ def test_a_network_that_puts_out_nan_is_its_own_fault():
         for evaluator in ("reference", "compiled"):
             chosen = task("CartPoleSwingUp", take_argmax_action=False, evaluator=evaluator)
             assert np.isnan(chosen.episodes([nan], [weight], [0])[0]).all()
+
+
+def test_rewards_of_one_number_in_an_array_are_taken_and_closing_may_fail():
+    rewards, _ = broken("Wrapped").episodes(population(1, inputs=2), [1.0], [0])
+    assert rewards.item() == 10.0
+
+
+def test_what_a_worker_met_reaches_the_log_once_for_each_network(caplog):
+    chosen = broken("Raising", on_env_error="rank_last", workers=2, num_trials=1)
+    with caplog.at_level("WARNING"):
+        chosen.evaluate(population(3, inputs=2), np.random.default_rng(0))
+    chosen.close()
+    lines = [record.message for record in caplog.records if "ranked last" in record.message]
+    assert len(lines) == 1  # all three failed in the same way, with the same seed
+    assert "the floor is lava" in lines[0]
+
+
+def test_an_episode_depends_on_nothing_that_was_played_before():
+    """Play A, B, A. An environment that remembers is made afresh; those of REUSABLE are known to put all back."""
+    nets = population(2, inputs=2)
+    for name, inputs, outputs in (("broken_environments:Remembering-v0", 2, 2), ("LunarLander-v3", 8, 4)):
+        chosen = task(name, max_episode_steps=60)
+        nets = population(2, inputs=inputs, outputs=outputs)
+        first, _, again = (chosen.episodes([nets[i]], [0.5], [7 + i])[0].item() for i in (0, 1, 0))
+        assert again == first, name
+        chosen.close()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [key for key, spec in gymnasium.registry.items() if str(spec.entry_point).startswith(gym_task.REUSABLE)],
+)
+def test_environments_that_are_reused_leave_nothing_behind(name):
+    rules = gym_task.Rules(name, {}, 50, False)
+
+    def play(seed, steps):
+        environment, observations, actions = gym_task._made_once(rules)
+        rng = np.random.default_rng(seed)
+        seen = [observations.flatten(environment.reset(seed=seed)[0])]
+        for _ in range(steps):
+            observation, reward, terminated, truncated, _ = environment.step(
+                actions.choose(rng.normal(size=actions.size))
+            )
+            seen.append(np.append(observations.flatten(observation), float(reward)))
+            if terminated or truncated:
+                break
+        return np.concatenate(seen)
+
+    first = play(1, 40)
+    play(2, 13)  # left in the middle
+    np.testing.assert_array_equal(play(1, 40), first)
+
+
+def test_the_compiled_policy_is_bit_equal_to_the_compiled_network():
+    rng = np.random.default_rng(1)
+    for seed in range(30):
+        genome = evolved(seed, 5, 3, mutations=4 * seed)
+        observations = rng.normal(size=(4, 5)) * 10.0 ** rng.integers(-3, 4)
+        individual = rng.normal(size=genome.num_connections)
+        policy = CompiledPolicy(genome)
+        for weight in (-2.0, 0.5, individual, 1.0):
+            weights = [weight] if np.ndim(weight) == 0 else weight[None]
+            expected = compiled_forward(genome, observations, weights)[0]
+            np.testing.assert_array_equal([policy(observation, weight) for observation in observations], expected)
