@@ -40,7 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
     arguments.to.parent.mkdir(parents=True, exist_ok=True)
     write(arguments.to, player.frames(), player.frames_per_second)
     print(f"{arguments.to}: {player.steps} steps, reward {player.reward:.2f}")
-    kernels = scored(genome, weights, arguments.env_name, arguments.seed)
+    kernels = scored(genome, weights, arguments.env_name, arguments.seed, player.steps)
     if kernels is not None and abs(kernels - player.reward) > 0.005:
         print(
             f"the kernels score this episode {kernels:.2f}: what is filmed is Gymnasium's, whose last digits differ, "
@@ -129,14 +129,22 @@ def in_colours(picture: Any) -> Frame:
     return np.ascontiguousarray(picture[:, :, :3])
 
 
-def scored(genome: Genome, weights: npt.NDArray[np.float64], env_name: str, seed: int) -> float | None:
+def scored(genome: Genome, weights: npt.NDArray[np.float64], env_name: str, seed: int, max_steps: int) -> float | None:
     """What the kernels give for the same episode; None where the environment has none."""
     from envs import rollout
 
     if not rollout.supports(env_name):
         return None
     takes_argmax = rollout.takes_argmax(env_name)
-    return float(rollout.episodes([genome], env_name, [weights[None]], [seed], take_argmax_action=takes_argmax)[0])
+    rewards, _ = rollout.episodes(
+        [genome],
+        env_name,
+        [weights[None]],
+        [seed],
+        take_argmax_action=takes_argmax,
+        max_episode_steps=max_steps,
+    )
+    return float(rewards.item())
 
 
 def written(picture: Frame, text: str) -> Frame:

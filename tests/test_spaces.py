@@ -6,8 +6,9 @@ from gymnasium import spaces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis.film import in_colours
 from envs.spaces import Actions, Observations, Unfit, takes_argmax
-from evolution.errors import InputError
+from evolution.errors import InputError, RunError
 
 SIMPLE = st.one_of(
     st.integers(1, 4).map(lambda n: spaces.Discrete(n, start=2)),
@@ -96,3 +97,17 @@ def test_take_argmax_action_follows_from_the_space():
         takes_argmax(spaces.Discrete(2), "x", False)
     with pytest.raises(InputError, match="must be false, or left out"):
         takes_argmax(spaces.Box(-1, 1, (2,)), "x", True)
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 4)])
+def test_frames_of_any_kind_become_colours(shape):
+    frame = in_colours(np.full(shape, 0.5))  # floats from 0 to 1
+    assert frame.shape == (4, 6, 3)
+    assert frame.dtype == np.uint8
+    assert set(frame.ravel()) == {127}
+
+
+@pytest.mark.parametrize("picture", [None, "text", np.zeros(3), np.zeros((0, 4, 3)), np.zeros((4, 6, 2))])
+def test_frames_that_are_none(picture):
+    with pytest.raises(RunError):
+        in_colours(picture)
