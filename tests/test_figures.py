@@ -181,6 +181,22 @@ def test_degrees_by_hand(tmp_path):
     assert "| connections | 4 +- 0 |" in (folder / "figures/degrees-CartPole-v0.md").read_text()
 
 
+def test_the_density_of_degrees_is_a_share_for_each_degree(tmp_path):
+    assert degrees.degree_bins(40)[16:].tolist() == [16, 19, 23, 27, 32, 38, 45]  # four for each doubling
+    folder = made(tmp_path / "run", WANN, {0: {"best/mean_reward": 1.0}})
+    network = {"in_size": 20, "out_size": 1, "num_neurons": 22, "activation_names": ["linear"] * 22}
+    network |= {"neurons_in_layer": [list(range(20)), [21], [20]]}
+    network |= {"connections": [*([i, 20] for i in range(20)), *([i, 21] for i in range(3)), [21, 20]]}
+    Genome.from_dict(network).save(folder / "champion_network.json")  # in-degrees 21 and 3
+    panel = degrees.draw(figures.group_runs([RunFolder(folder)]), argparse.Namespace()).figure.axes[0]
+    values, edges, _ = panel.patches[0].get_data()
+    assert edges.tolist() == [*(np.arange(17) - 0.5), 18.5, 22.5]
+    filled = {float(edge): float(value) for edge, value in zip(edges, values, strict=False) if value > 0}
+    assert filled == {2.5: 0.5, 18.5: 0.5 / 4}  # half of the neurons, in a bin of 1 and in one of 4 degrees
+    assert panel.get_xscale() == "symlog"
+    assert panel.get_yscale() == "log"
+
+
 def test_measures_of_learning(tmp_path):
     for seed in (0, 1):
         params = WLNN | {"script": "run-wlnn-mnist-no-evolution", "seed": seed}

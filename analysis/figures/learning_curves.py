@@ -58,6 +58,9 @@ def draw(groups: Sequence[Group], arguments: argparse.Namespace) -> Drawn:
         style.wrap_title(axes, group.label, style.PAGE_WIDTH / width - 0.7)
         axes.set(xlabel="epoch", ylabel="test accuracy", ylim=(0, 1))
         axes.label_outer()
+        if groups.index(group) + width >= len(groups):  # nothing is below, or what was is removed
+            axes.tick_params(labelbottom=True)
+            axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     header = ("experiment", "generation", "epoch", "networks", "test_acc_mean", "test_acc_std")
     handles = [Line2D([], [], color=style.INK, label=f"generation {g}", **kinds[g]) for g in everyone]
