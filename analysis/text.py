@@ -57,8 +57,8 @@ def wrapped(text: str, room: float, points: float, bold: bool = False, lines: in
 
 
 def _fitting(text: str, room: float, points: float, bold: bool) -> int:
-    """How many characters of a text have room, at least one."""
-    low, high = 1, len(text)
+    """How many characters of a text have room, at least one; a sixth of the font size is the least that each takes."""
+    low, high = 1, min(len(text), 1 + int(6 * room * POINTS / points)) if room > 0 else 1
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if width(text[:middle], points, bold) <= room else (low, middle - 1)

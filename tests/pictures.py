@@ -21,9 +21,9 @@ def texts(figure: Figure) -> list[tuple[str, tuple[float, float, float, float]]]
     Text.draw = noted
     try:
         with style.style():
-            figure.canvas.draw()
-            figure.canvas.draw()  # the layout engine settles
-            found.clear()
+            if figure.get_layout_engine() is not None:
+                figure.canvas.draw()  # it settles
+                found.clear()
             figure.canvas.draw()
             renderer = figure.canvas.get_renderer()
             boxes = [text.get_window_extent(renderer) for text in dict.fromkeys(found)]
@@ -36,8 +36,8 @@ def texts(figure: Figure) -> list[tuple[str, tuple[float, float, float, float]]]
     ]
 
 
-def assert_readable(figure: Figure) -> list[str]:
-    """Assert that every text lies on the page and that no two overlap; gives the texts."""
+def assert_readable(figure: Figure) -> dict[str, tuple[float, float, float, float]]:
+    """Assert that every text lies on the page and that no two overlap; gives their boxes by text."""
     found = texts(figure)
     width, height = figure.get_size_inches()
     for text, (left, bottom, right, top) in found:
@@ -46,4 +46,4 @@ def assert_readable(figure: Figure) -> list[str]:
     for (one, a), (other, b) in combinations(found, 2):
         across, upwards = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
         assert across <= 0.005 or upwards <= 0.005, f"{one!r} and {other!r} overlap"
-    return [text for text, _ in found]
+    return dict(found)

@@ -60,8 +60,7 @@ def test_drawings_can_be_read(case):
     genome = WORST[case]()
     for names, title in ((default_names(genome), "Champion"), (_long_names(genome), LONG)):
         figure = draw.figure(genome, names, title)
-        found = dict(texts(figure))
-        assert_readable(figure)
+        found = assert_readable(figure)
         (title_bottom,) = [box[1] for name, box in found.items() if name.startswith(title[:8])]
         heights = [path.vertices[:, 1].max() for path in _curves(figure)]
         assert max(heights, default=0) < title_bottom  # no curve runs into the title
