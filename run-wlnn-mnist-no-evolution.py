@@ -78,8 +78,7 @@ def main(params: utils.Params) -> None:
     with open_run(params, codec, lambda state: session.check(state.genome, dataset, settings, state)) as (run, state):
         genome = begin() if state is None else state.genome
         epochs = session.epochs(genome, dataset, settings, state)
-        done = 0 if state is None else state.progress
-        record, bar = Epochs(run, origin.provenance(params)), Bar(params.num_epochs, done, "epoch")
+        record, bar = Epochs(run, origin.provenance(params)), Bar(params.num_epochs, state, "epoch")
         with bar, Checkpoints(run, codec, params.checkpoint_period, state) as checkpoints:
             state = watch(epochs, [record, bar, checkpoints], state)
         finish(state, [record])

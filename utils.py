@@ -1,11 +1,14 @@
 """What the scripts share: from parameters to settings, to a folder, to the observers of a run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from analysis import graph
 from evolution import loop
 from evolution.errors import InputError
 from evolution.genome import Genome
@@ -38,8 +41,7 @@ def evolve(params: Params, task: Task, *others: Observer, portraits: bool = True
             folder.open_run(params, folder.EVOLUTION, lambda state: loop.check(state, task, settings))
         )
         run.log.info("evaluation: %s", task.evaluator_name)
-        done = 0 if state is None else state.progress
-        bar = stack.enter_context(observers.Bar(settings.num_generations, done, "gen", observers.summary))
+        bar = stack.enter_context(observers.Bar(settings.num_generations, state, "gen", observers.summary))
         checkpoints = stack.enter_context(observers.Checkpoints(run, folder.EVOLUTION, params.checkpoint_period, state))
         drawing = [_portraits(run, params, settings)] if portraits else []
         watching = [*drawing, *recorders(run, params, settings, state), bar, *others, checkpoints]
@@ -72,16 +74,11 @@ def evolution_settings(params: Params) -> EvolutionSettings:
         seed=params.seed,
         num_generations=params.num_generations,
         p_initial_connection_enabled=params.p_initial_connection_enabled,
-        objectives={name: getattr(params, name) for name in OBJECTIVES if hasattr(params, name)},
+        objectives=_given(params, OBJECTIVES),
         test_every=params.test_every,
-        selection=SelectionSettings(
-            population_size=params.population_size,
-            tournament_size=params.tournament_size,
-            cull_ratio=params.cull_ratio,
-            elite_ratio=params.elite_ratio,
-        ),
+        selection=SelectionSettings(**_given(params, [field.name for field in fields(SelectionSettings)])),
         mutation=MutationSettings(
-            probabilities={name: getattr(params, name) for name in MUTATIONS if hasattr(params, name)},
+            probabilities=_given(params, MUTATIONS),
             num_mutations=params.num_mutations_per_generation,
             inherit_weights=learns and params.inherit_weights,
             connect_outputs=not learns,
@@ -89,6 +86,10 @@ def evolution_settings(params: Params) -> EvolutionSettings:
         learns=learns,
         use_bias=params.use_bias,
     )
+
+
+def _given(params: Params, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(params, name) for name in names if hasattr(params, name)}
 
 
 def check_sizes(params: Params, num_inputs: int, num_outputs: int) -> None:
@@ -109,12 +110,7 @@ def _portraits(run: Run, params: Params, settings: EvolutionSettings) -> Observe
 
         return draw.image(genome, names.names_of(genome, params.task_name), "Champion")
 
-    def statistics(genome: Genome) -> Mapping[str, float]:
-        from analysis import graph
-
-        return graph.statistics(genome)
-
-    return observers.Portraits(run, draw, statistics, settings.test_every)
+    return observers.Portraits(run, draw, graph.statistics, settings.test_every)
 
 
 def check_settings(params: Params) -> None:

@@ -305,8 +305,9 @@ class Epochs:
 class Bar:
     """A progress bar where the output is a terminal."""
 
-    def __init__(self, total: int, done: int, unit: str, say: Callable[[Any], str] | None = None) -> None:
+    def __init__(self, total: int, state: Any, unit: str, say: Callable[[Any], str] | None = None) -> None:
         # disable=None: silent where the output is not a terminal
+        done = 0 if state is None else state.progress
         self._bar = tqdm(total=total, initial=done, unit=unit, disable=None, dynamic_ncols=True)
         self._say = say
 

@@ -62,7 +62,11 @@ values = st.recursive(
 )
 scripts = st.sampled_from(list(EXPERIMENTS))
 names = st.one_of(st.sampled_from(sorted(parameters.declared())), st.sampled_from(sorted(parameters.declared())), texts)
-files = {path: path.read_bytes() for path in sorted((ROOT / "params").glob("*/*.yaml"))}
+files = {
+    path: path.read_bytes()
+    for path in sorted((ROOT / "params").glob("*/*.yaml"))
+    if f"run-{path.parent.name}" in EXPERIMENTS
+}
 
 
 @st.composite

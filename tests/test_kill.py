@@ -150,6 +150,8 @@ def test_what_came_after_the_last_checkpoint_is_cut_off(harness, tmp_path):
     with open(experiment.folder / f"{experiment.folder.name}.log", "a") as opened:
         opened.write("2026-01-01 00:00:00 generation 2: bes")
     (summary / "events.out.tfevents.9999999999.0001.x").write_bytes(content)
+    with open(experiment.folder / ".files", "a") as opened:  # it says what the run made
+        opened.write("tensorboard_summary/events.out.tfevents.9999999999.0001.x\n")
     assert experiment.go_on()
 
 
