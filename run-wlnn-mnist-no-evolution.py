@@ -6,7 +6,7 @@ import experiment
 import utils
 from envs import datasets
 from evolution.errors import InputError
-from evolution.genome import Genome, draw_weights
+from evolution.genome import ACTIVATION_NAMES, Genome, draw_weights
 from evolution.loop import Purpose, generator
 from evolution.mutation import MutationSettings, mutate
 from experiment import origin
@@ -40,6 +40,7 @@ def make_network(params: utils.Params, num_inputs: int, num_outputs: int) -> Gen
             num_hidden=params.num_hidden,
             with_weights=True,
             use_bias=params.use_bias,
+            hidden_activation=ACTIVATION_NAMES.index(params.hidden_activation),
             made_with=made_with | {"inherit_weights": True},
         )
     return mutate(genome, mutation, rng)

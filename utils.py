@@ -85,6 +85,7 @@ def evolution_settings(params: Params) -> EvolutionSettings:
         ),
         learns=learns,
         use_bias=params.use_bias,
+        hidden_activation=getattr(params, "hidden_activation", "relu"),
     )
 
 

@@ -60,12 +60,14 @@ class Genome:
         num_hidden: int = 0,
         with_weights: bool = False,
         use_bias: bool = False,
+        hidden_activation: int = RELU,
         made_with: Mapping[str, Any] | None = None,
     ) -> "Genome":
         """A genome without hidden neurons; each input-output pair is connected with the given probability.
 
         `num_inputs` are the observed ones; with `use_bias` one more, the bias, comes after them. With `num_hidden`
-        there is one layer of so many hidden neurons, and the pairs are those of neighbouring layers.
+        there is one layer of so many hidden neurons, and the pairs are those of neighbouring layers. Hidden neurons
+        have the activation with the index `hidden_activation`, in a network with weights also those that grow later.
         """
         num_inputs += use_bias
         visible = num_inputs + num_outputs
@@ -79,7 +81,7 @@ class Genome:
         pairs = np.concatenate(connections).astype(np.int32)
         layers = np.repeat(np.array([0, len(neighbours), 1], np.int32), [num_inputs, num_outputs, num_hidden])
         activations = np.full(visible + num_hidden, LINEAR, np.int8)
-        activations[visible:] = RELU
+        activations[visible:] = hidden_activation
         return cls(
             num_inputs,
             num_outputs,
@@ -87,6 +89,7 @@ class Genome:
             activations,
             pairs,
             weights=draw_weights(len(pairs), rng) if with_weights else None,
+            hidden_activation=hidden_activation,
             use_bias=use_bias,
             made_with=made_with or {},
         )

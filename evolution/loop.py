@@ -14,7 +14,7 @@ from enum import IntEnum
 import numpy as np
 
 from evolution.errors import InputError
-from evolution.genome import Genome
+from evolution.genome import ACTIVATION_NAMES, Genome
 from evolution.mutation import MutationSettings, add_node, compact_layers
 from evolution.objectives import draw_values
 from evolution.ranking import rank
@@ -41,6 +41,7 @@ class EvolutionSettings:
     mutation: MutationSettings = field(default_factory=MutationSettings)
     learns: bool = False
     use_bias: bool = False
+    hidden_activation: str = "relu"  # of networks that learn
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,7 @@ def first_population(task: Task, settings: EvolutionSettings) -> list[Genome]:
             own,
             with_weights=settings.learns,
             use_bias=settings.use_bias,
+            hidden_activation=ACTIVATION_NAMES.index(settings.hidden_activation),
             made_with=made_with,
         )
         population.append(add_nodes_at_start(genome, own) if settings.learns else genome)

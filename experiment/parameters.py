@@ -42,6 +42,7 @@ class Parameter:
     below: float | None = None  # like high, itself excluded
     above: float | None = None  # like low, itself excluded
     choices: tuple[str, ...] | Callable[[], Iterable[str]] = ()  # a function where others may add to them
+    from_outside: bool = False  # besides the choices, "module:class" of one's own
     changeable: bool = False  # when a run is resumed, since it changes no result
     is_path: bool = False  # `~` is the home, and a relative one is taken from where the program was started
     idle: Callable[["Params"], str | None] = lambda params: None  # why it has no effect beside the others
@@ -66,7 +67,7 @@ class Parameter:
     def allowed(self) -> str:
         """What it may be, in words."""
         if self.choices:
-            return "one of " + ", ".join(self.known)
+            return "one of " + ", ".join(self.known) + (", or module:class" if self.from_outside else "")
         bounds = [
             f"at least {self.low}" if self.low is not None else "",
             f"above {self.above}" if self.above is not None else "",
@@ -99,7 +100,7 @@ class Parameter:
             value = float(value)
         fits = type(value) is self.type or (self.type is list and type(value) is str)
         if fits and type(value) is str:
-            fits = value.isprintable() and value != "" and (not self.choices or value in self.known)
+            fits = value.isprintable() and value != "" and self._is_choice(value)
         elif fits and self.type in (int, float):
             fits = self._is_within_bounds(value)
         elif fits and self.type is list:
@@ -109,6 +110,10 @@ class Parameter:
         if not fits:
             raise self.error(value, where)
         return str(Path(os.path.expanduser(value)).absolute()) if self.is_path else value
+
+    def _is_choice(self, value: str) -> bool:
+        named = self.from_outside and re.fullmatch(r"[\w.]+:\w+", value) is not None
+        return not self.choices or value in self.known or named
 
     def _is_within_bounds(self, value: float) -> bool:
         return (
@@ -172,6 +177,12 @@ def _learning_rules() -> Iterable[str]:
     return LEARNING_RULES
 
 
+def _activations() -> Iterable[str]:
+    from evolution.genome import ACTIVATION_NAMES
+
+    return ACTIVATION_NAMES
+
+
 def _data_sets() -> Iterable[str]:
     from envs.datasets import DATASETS
 
@@ -210,7 +221,8 @@ DECLARED: dict[str, list[Parameter]] = {
         Parameter("test_every", int, 20, "generations between tests of the champion", ("evolution",), low=1),
     ],
     "training": [
-        Parameter("learning_rule", str, "backprop", "how weights learn", ("learning",), choices=_learning_rules),
+        Parameter("learning_rule", str, "backprop", "how weights learn", ("learning",), choices=_learning_rules,
+                  from_outside=True),
         Parameter("lr", float, 0.01, "learning rate", ("learning",), above=0, high=10**6),
         Parameter("num_epochs", int, ByGroup({"one network": 100, "learning": 5}), "epochs of training", ("learning",),
                   low=1),
@@ -218,6 +230,26 @@ DECLARED: dict[str, list[Parameter]] = {
                   low=1),
         Parameter("optimizer", str, "adam", "optimiser", ("learning",), choices=("sgd", "adam", "adadelta")),
         Parameter("train_only_outputs", bool, False, "train only the connections into the outputs", ("learning",)),
+        Parameter("lr_hebbian", float, None, "learning rate of what no optimiser trains; else lr", ("learning",),
+                  above=0, high=10**6),
+        Parameter("sign_symmetry_scale", float, 0.5, "magnitude of the feedback weights", ("learning",), above=0),
+        Parameter("kolen_pollack_decay", float, 0.005, "decay of weights and feedback in a batch", ("learning",),
+                  low=0, below=1),
+        Parameter("weight_mirror_rate", float, 0.01, "growth of the feedback in a batch", ("learning",), low=0, high=1),
+        Parameter("weight_mirror_decay", float, 0.01, "decay of the feedback in a batch", ("learning",), low=0,
+                  below=1),
+        Parameter("direct_kolen_pollack_decay", float, 0.005, "decay of the feedback in a batch", ("learning",), low=0,
+                  below=1),
+        Parameter("local_loss_scale", float, 0.1, "spread of the hidden layers' readouts", ("learning",), above=0),
+        Parameter("noise_sigma", float, 0.1, "spread of the noise of node_perturbation and reward_modulated",
+                  ("learning",), above=0),
+        Parameter("reward_average_rate", float, 0.1, "share of a batch in the running mean of reward_modulated",
+                  ("learning",), above=0, high=1),
+        Parameter("pepita_scale", float, 0.003, "spread of the weights from errors to images", ("learning",), above=0),
+        Parameter("predictive_steps", int, 20, "steps in which the values of predictive_coding relax", ("learning",),
+                  low=1, high=10**4),
+        Parameter("predictive_rate", float, 0.05, "length of these steps", ("learning",), above=0, high=1),
+        Parameter("soft_hebb_temperature", float, 1.0, "of the competition in soft_hebb", ("learning",), above=0),
     ],
     "architecture": [
         Parameter("num_inputs", int, None, "inputs; the task knows them", low=1),
@@ -226,6 +258,8 @@ DECLARED: dict[str, list[Parameter]] = {
                   "probability of each input-output connection in a new genome", low=0, high=1,
                   idle=_replaced_by_a_network),
         Parameter("use_bias", bool, False, "one more input that is always 1", idle=_replaced_by_a_network),
+        Parameter("hidden_activation", str, "relu", "activation of hidden neurons", ("learning",),
+                  choices=_activations, idle=_replaced_by_a_network),
         Parameter("num_mutations", int, 0, "random mutations before training", ("one network",), low=0, high=10**6),
         Parameter("num_hidden", int, 0, "neurons of one dense hidden layer", ("one network",), low=0, high=10**5),
         Parameter("network", str, None, "file of a saved network to train", ("one network",), is_path=True),

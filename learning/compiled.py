@@ -112,6 +112,7 @@ class _Part(NamedTuple):
     hidden: IndexArray  # (H,) which of its genome's hidden neurons, from 0
     gradient_edge: int
     activation: npt.NDArray[np.int8]
+    layer: IntArray
     incoming: IndexArray
     source: IndexArray
     outgoing: IndexArray
@@ -160,6 +161,7 @@ def _part(genome: Genome, rule: type[LearningRule] | None, row_of_input: IndexAr
         hidden=neurons[:num_hidden] - genome.num_inputs - genome.num_outputs,
         gradient_edge=int(np.searchsorted(targets, num_hidden)) if only_outputs else 0,
         activation=genome.activations[neurons],
+        layer=genome.layers[neurons],
         incoming=np.searchsorted(targets, np.arange(len(neurons))),
         source=rows,
         outgoing=np.searchsorted(rows[error_edge] - num_rows, np.arange(len(neurons))),
@@ -200,6 +202,7 @@ def _flatten(
         identity=joined([np.pad(p.hidden, (0, len(p.activation) - len(p.hidden)), constant_values=-1) for p in parts]),
         connection=joined([p.own for p in parts]),
         activation=joined([p.activation for p in parts]),
+        layer=joined([p.layer for p in parts]),
         incoming=joined([p.incoming for p in parts], edges),
         source=joined([p.source for p in parts]),
         outgoing=joined([p.outgoing for p in parts], terms),

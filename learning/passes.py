@@ -73,6 +73,7 @@ class Graphs(NamedTuple):
     identity: IntArray  # (neurons,) which hidden neuron of its genome each is, from 0; -1 for outputs
     connection: IntArray  # (connections,) which connection of its genome each is
     activation: IntArray  # (neurons,)
+    layer: IntArray  # (neurons,) of the genome
     incoming: IntArray  # (neurons + 1,) where the connections into each neuron start
     source: IntArray  # (connections,) the row of the values that each comes from
     outgoing: IntArray  # (neurons + 1,) where the terms of each hidden neuron's error start
@@ -206,34 +207,49 @@ def noisy_forward(
                 noise = normal(key, s)
                 errors[t, s] = noise
                 values[row, s] += F(sigma) * noise
+            errors[t, n:] = F(0)
         if graphs.activation[start + t] != LINEAR:
             activate(graphs.activation[start + t], row, t, work, n)
 
 
 @kernel
-def cross_entropy(graphs: Graphs, network: int, work: Workspace, n: int) -> tuple[float, float]:
-    """Mean cross-entropy of a network's outputs as logits, and accuracy; the outputs' errors to their rows."""
-    values, errors, labels, softmax = work.values, work.errors, work.labels, work.softmax
-    first = graphs.num_hidden[network]
-    num_outputs = graphs.neurons[network + 1] - graphs.neurons[network] - first
-    row = graphs.num_rows + first
+def softmax_error(
+    rows: FloatArray, row: int, errors: FloatArray, first: int, count: int, work: Workspace, n: int
+) -> None:
+    """The gradient of the mean cross-entropy by `count` logits, `rows[row]` and on, to `errors[first]` and on.
+
+    Largest logit, sum of the exponentials and index of the largest go to `work.softmax`.
+    """
+    softmax = work.softmax
     for s in range(0, padded_size(n), LANES):
-        largest, guess = load(values, row, s), broadcast(F(0))
-        for o in range(1, num_outputs):
-            x = load(values, row + o, s)
+        largest, guess = load(rows, row, s), broadcast(F(0))
+        for o in range(1, count):
+            x = load(rows, row + o, s)
             guess = where_greater(x, largest, broadcast(F(o)), guess)
             largest = where_greater(x, largest, x, largest)
         norm = broadcast(F(0))
-        for o in range(num_outputs):
-            p = exp(subtract(load(values, row + o, s), largest))
+        for o in range(count):
+            p = exp(subtract(load(rows, row + o, s), largest))
             store(errors, first + o, s, p)
             norm = add(norm, p)
         share = divide(broadcast(F(1 / n)), norm)
-        for o in range(num_outputs):
+        for o in range(count):
             store(errors, first + o, s, multiply(load(errors, first + o, s), share))
         store(softmax, 0, s, largest)
         store(softmax, 1, s, norm)
         store(softmax, 2, s, guess)
+    for s in range(n):
+        errors[first + work.labels[s], s] -= F(1 / n)
+
+
+@kernel
+def cross_entropy(graphs: Graphs, network: int, work: Workspace, n: int) -> tuple[float, float]:
+    """Mean cross-entropy of a network's outputs as logits, and accuracy; the outputs' errors to their rows."""
+    values, labels, softmax = work.values, work.labels, work.softmax
+    first = graphs.num_hidden[network]
+    row = graphs.num_rows + first
+    count = graphs.neurons[network + 1] - graphs.neurons[network] - first
+    softmax_error(values, row, work.errors, first, count, work, n)
     loss, correct = 0.0, 0
     for start in range(0, n, LANES):
         # The logarithm of a product is the sum of logarithms; sixteen factors, none above O, do not overflow.
@@ -242,9 +258,17 @@ def cross_entropy(graphs: Graphs, network: int, work: Workspace, n: int) -> tupl
             product *= softmax[1, s]
             loss += softmax[0, s] - values[row + labels[s], s]
             correct += softmax[2, s] == labels[s]
-            errors[first + labels[s], s] -= F(1 / n)
         loss += math.log(product)
     return loss / n, correct / n
+
+
+@kernel
+def layer_end(graphs: Graphs, k: int, t: int) -> int:
+    """The first neuron of network k behind the layer of hidden neuron t."""
+    start, end = graphs.neurons[k], t + 1
+    while end < graphs.num_hidden[k] and graphs.layer[start + end] == graphs.layer[start + t]:
+        end += 1
+    return end
 
 
 @kernel
@@ -256,19 +280,31 @@ def example_losses(graphs: Graphs, k: int, work: Workspace, n: int, losses: Floa
 
 
 @kernel
-def learn_from_error(graphs: Graphs, k: int, t: int, work: Workspace, n: int) -> None:
-    """Turn the loss's gradient by the value of neuron t into that by its sum, and that into its connections'."""
-    values, errors, padded, start = work.values, work.errors, padded_size(n), graphs.neurons[k]
-    row, activation = graphs.num_rows + t, graphs.activation[start + t]
+def apply_slope(graphs: Graphs, k: int, t: int, work: Workspace, n: int) -> None:
+    """Turn the loss's gradient by the value of neuron t into that by its sum."""
+    padded, activation = padded_size(n), graphs.activation[graphs.neurons[k] + t]
     if activation == RELU:
         for s in range(0, padded, LANES):
-            zero = broadcast(F(0))
-            store(errors, t, s, where_greater(load(values, row, s), zero, load(errors, t, s), zero))
+            zero, error = broadcast(F(0)), load(work.errors, t, s)
+            store(work.errors, t, s, where_greater(load(work.values, graphs.num_rows + t, s), zero, error, zero))
     elif activation != LINEAR:
         for s in range(padded):
-            errors[t, s] *= work.slopes[t, s]
+            work.errors[t, s] *= work.slopes[t, s]
+
+
+@kernel
+def connections_learn(graphs: Graphs, k: int, t: int, work: Workspace, n: int) -> None:
+    """The gradient by the connections into neuron t, from that by its sum."""
+    start, padded = graphs.neurons[k], padded_size(n)
     for e in range(graphs.incoming[start + t], graphs.incoming[start + t + 1]):
-        work.gradient[e] = dot(errors, t, values, graphs.source[e], padded)
+        work.gradient[e] = dot(work.errors, t, work.values, graphs.source[e], padded)
+
+
+@kernel
+def learn_from_error(graphs: Graphs, k: int, t: int, work: Workspace, n: int) -> None:
+    """The gradient by the connections into neuron t, from that by its value."""
+    apply_slope(graphs, k, t, work, n)
+    connections_learn(graphs, k, t, work, n)
 
 
 @kernel

@@ -23,6 +23,18 @@ class TrainingSettings:
     batch_size: int = 256
     num_epochs: int = 5
     lr_hebbian: float | None = None  # of what no optimiser trains; None: as lr
+    sign_symmetry_scale: float = 0.5
+    kolen_pollack_decay: float = 0.005  # for each batch, as all decays and rates below
+    weight_mirror_rate: float = 0.01
+    weight_mirror_decay: float = 0.01
+    direct_kolen_pollack_decay: float = 0.005
+    local_loss_scale: float = 0.1
+    noise_sigma: float = 0.1  # of node perturbation and reward modulation
+    reward_average_rate: float = 0.1
+    pepita_scale: float = 0.003
+    predictive_steps: int = 20
+    predictive_rate: float = 0.05
+    soft_hebb_temperature: float = 1.0
 
     def __post_init__(self) -> None:
         rule_path(self.learning_rule)

@@ -84,6 +84,9 @@ class LearningTask(Task):
         if evaluator == "compiled" and not self.kernels:
             raise InputError(f"evaluator compiled: there is no kernel for {rule} with {optimizer}")
         if self.kernels:
+            from learning.twins import check_rule  # torch's workers need no numba
+
+            check_rule(rule)
             self.evaluator_name = "compiled kernels on the CPU"
         else:
             self.evaluator_name = "torch on the GPU" if self.use_cuda else "torch on the CPU"

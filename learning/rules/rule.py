@@ -110,6 +110,15 @@ class LearningRule:
 
     # ---- helpers ----------------------------------------------------------------------------------------------------
 
+    @staticmethod
+    def set_gradient(layer: MaskedLinear, values: Tensor, errors: Tensor) -> None:
+        """The gradient <y_i delta_j> of a layer's weights, for values y (B, N) and errors delta (B, N) of the sums.
+
+        The errors hold the average's factor 1/B already.
+        """
+        products = values[:, layer.sources].T @ errors[:, layer.neurons]  # (S, T)
+        layer.weights.grad = products[layer.rows, layer.columns]
+
     def tensor(self, array: FloatArray) -> Tensor:
         """A copy of the array where the network is."""
         return torch.tensor(array, dtype=torch.float32, device=self.network.hidden.device)
