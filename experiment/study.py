@@ -158,7 +158,9 @@ def read(arguments: Sequence[str], check: Callable[[Params], Any] = lambda param
     fixed = {
         key: parameter_named(experiment, key, f"{file}: fixed").check(v, f"{file}: fixed") for key, v in fixed.items()
     }
-    for key in {**fixed, **values}:
+    for key, value in {**values, **fixed}.items():
+        if value is None or (isinstance(value, list) and None in value):
+            raise InputError(f"{file}: {key} is null; a parameter that a study names needs a value")
         if key in ("resume", "out_dir", "overwrite_output", "max_minutes"):
             raise InputError(f"{file}: {key} is of the whole study: give it on the command line")
     if "seed" not in values:

@@ -117,6 +117,8 @@ def test_a_study_without_seeds_has_seed_0(write):
         ({"grid": {"seed": [0, 1, 0]}}, [], "two cells have the folder seed0"),
         ({"grid": {"env_name": ["a/b", "a:b"]}}, [], "two cells have the folder a_b"),
         ({"grid": {"seed": "0..9999", "num_trials": [1, 2]}}, [], "the grid has 20000 cells"),
+        ({"fixed": {"num_inputs": None}}, [], "num_inputs is null; a parameter that a study names needs a value"),
+        ({"grid": {"max_episode_steps": [None, 5]}}, [], "max_episode_steps is null"),
         ({"fixed": {"out_dir": "x"}}, [], "out_dir is of the whole study"),
         ({"compare": {"metrics": "x"}}, [], "compare: unknown key 'metrics'"),
         ({"published": [{"what": "x"}]}, [], "must name what and metric"),
