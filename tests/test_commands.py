@@ -52,10 +52,7 @@ def test_a_negative_number_with_an_exponent_is_a_number(tmp_path):
     export = ["export", str(tmp_path / "n.json"), "--format", "graphml", "--weight"]
     for weight in ("-1e-3", "-.5E+1", "-2"):
         assert main([*export, weight]) == 0
-        assert (
-            f'"d7">{float(weight)}' in (tmp_path / "n.graphml").read_text()
-            or str(float(weight)) in (tmp_path / "n.graphml").read_text()
-        )
+        assert f">{float(weight)}<" in (tmp_path / "n.graphml").read_text()
     assert main([*export, "-e3"]) == 2
 
 
