@@ -30,7 +30,7 @@ START_STD = 0.2  # of each state variable
 
 
 def accelerations(state: Sequence[float] | Array, force: float) -> tuple[float, float]:
-    """Acceleration of the cart and angular acceleration of the pole for a force on the cart (SPEC 8)."""
+    """Acceleration of the cart and angular acceleration of the pole for a force on the cart."""
     _, velocity, angle, angular_velocity = state
     m, total, length = POLE_MASS, CART_MASS + POLE_MASS, POLE_LENGTH
     s, c = math.sin(angle), math.cos(angle)

@@ -30,7 +30,7 @@ from networks.shared_weights import SharedWeights
 Array = npt.NDArray[np.float64]
 LOG = logging.getLogger(__name__)
 
-CONFIRMATION_TRIALS, TEST_TRIALS = 16, 100  # for each weight (SPEC 7)
+CONFIRMATION_TRIALS, TEST_TRIALS = 16, 100  # for each weight (docs/method.md, Champions)
 MAX_EPISODE_STEPS = 10_000  # where neither the parameter nor the environment sets a limit
 MANY_INPUTS = 10_000
 
@@ -103,7 +103,7 @@ class GymTask(Task):
         self.evaluator_name = "compiled episodes" if self.compiled else f"Gymnasium and {networks}"
 
     def evaluate(self, population: Sequence[Genome], rng: np.random.Generator) -> Fitness:
-        """Mean over the weights, and best weight, of the mean reward over `num_trials` episodes (SPEC 4)."""
+        """Mean over the weights, and best weight, of the mean reward over `num_trials` episodes."""
         rewards, _ = self.episodes(population, self.shared_weights.draw(rng), draw_seeds(rng, self.num_trials))
         by_weight = rewards.mean(axis=2)
         values = {"mean_reward": by_weight.mean(axis=1), "max_reward": by_weight.max(axis=1)}

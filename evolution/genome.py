@@ -176,7 +176,7 @@ class Genome:
     # ---- JSON -------------------------------------------------------------------------------------------------
 
     def to_dict(self, provenance: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The network JSON (SPEC 9) as a dict of plain Python values; `provenance` says where it comes from."""
+        """The network JSON (docs/network-files.md) as a dict of plain values; `provenance` says where it comes from."""
         order = np.argsort(self.layers, kind="stable")
         ends = np.cumsum(np.bincount(self.layers))[:-1]
         result: dict[str, Any] = {

@@ -26,7 +26,7 @@ FloatArray = npt.NDArray[np.float32]
 LabelArray = npt.NDArray[np.int64]
 Item = tuple[Genome, Draws]  # a network to train, and what its training has of its own at random
 
-# Which batches of (num_epochs, batches) count; where an epoch has fewer than ten, all of it (SPEC 4).
+# Which batches of (num_epochs, batches) count; all of an epoch that has fewer than ten (docs/method.md, Evaluation).
 EVALUATION_PERIODS: dict[str, Callable[[npt.NDArray], npt.NDArray]] = {
     "last_epoch": lambda batches: batches[-1],
     "last_batch": lambda batches: batches[-1, -1:],
