@@ -67,6 +67,7 @@ WITH_PYTHON = [page for page in PAGES if "```python" in page.read_text("utf-8")]
 def test_the_python_blocks_run(page, tmp_path):
     for block in blocks(page):
         if name := file_name(block.text):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(block.text)
     code = f"{STAND_INS.get(name_of(page), '')}\nexec(compile({program(page)!r}, {str(page)!r}, 'exec'))"
     variables = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "MPLBACKEND": "agg"}
@@ -227,6 +228,14 @@ PARAMETER_FILES = sorted(f for f in ROOT.glob("params/*/*.yaml") if f.parent.nam
 @pytest.mark.parametrize("file", PARAMETER_FILES, ids=name_of)
 def test_the_parameter_files_parse(file):
     assert parameters.read_params(EXPERIMENTS[f"run-{file.parent.name}"], "", [str(file)]).seed is not None
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "```yaml" in page.read_text("utf-8")], ids=name_of)
+def test_yaml_blocks_are_the_files_that_they_name(page):
+    for block in blocks(page):
+        content = yaml.safe_load(block.text) if block.language == "yaml" else None
+        if content and (name := file_name(block.text)):
+            assert content == yaml.safe_load((ROOT / name).read_text("utf-8")), f"{name_of(page)}, line {block.line}"
 
 
 def test_the_table_of_parameters_is_current():
