@@ -172,7 +172,8 @@ def _episodes(parameters, scale_actions, flat, weights, individual, starts, max_
             width = (lanes + WIDTH - 1) & -WIDTH
             seam.observe(parameters, world, state, values, first_input, width)
             evaluate(values, per_weight, num_inputs, activations, connection_start, sources, first, end, width)
-            _act(seam.bounds(parameters), scale_actions, values, first_output, num_outputs, state, width)
+            single = seam.single_precision(parameters)
+            _act(seam.bounds(parameters), single, scale_actions, values, first_output, num_outputs, state, width)
             seam.step(parameters, world, state, width)
             if not _count(state, max_steps, width):
                 continue
@@ -214,7 +215,7 @@ def _replay(parameters, num_inputs, first, actions):
 
 
 @kernel
-def _act(bounds, scale_actions, values, row, num_outputs, state, lanes):
+def _act(bounds, single, scale_actions, values, row, num_outputs, state, lanes):
     """The outputs as actions: `envs.spaces.action` for all lanes."""
     if bounds is None:
         _choose(values, row, num_outputs, state, lanes)
@@ -226,7 +227,8 @@ def _act(bounds, scale_actions, values, row, num_outputs, state, lanes):
                 action = values[row + o, i]
                 action = low + (action + 1.0) / 2.0 * (high - low) if scale_actions else action
                 action = low if action < low else action  # NaN stays
-                state[place + i] = high if action > high else action
+                action = high if action > high else action
+                state[place + i] = np.float32(action) if single else action
 
 
 @kernel

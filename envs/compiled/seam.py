@@ -51,6 +51,7 @@ class Compiled:
     observe: Any
     step: Any
     bounds: tuple[float, float] | None = None  # of the actions; None where the index of the largest output is taken
+    single_precision: bool = False  # whether the loop rounds actions to 32 bits, as the reference's action space does
     fixed: Mapping[str, Any] = field(default_factory=dict)  # arguments that it serves with this value only
     start_of: Callable[[Any, int], Array] | None = None  # (parameters, seed): (S,); else the reference's `state`
     new_world: Any = None  # kernel (parameters): arrays for what does not fit in rows of float64
@@ -102,6 +103,10 @@ def bounds(parameters: Any) -> Any:
     """The least and the largest action, or None."""
 
 
+def single_precision(parameters: Any) -> Any:
+    """Whether actions are rounded to 32 bits."""
+
+
 def num_rows(parameters: Any) -> Any:
     """Of a lane's state, the loop's own included."""
 
@@ -142,6 +147,12 @@ def _move(parameters, world, lane, source):
 def _bounds(parameters):
     pair = _of(parameters).bounds
     return lambda parameters: pair
+
+
+@overload(single_precision)
+def _single_precision(parameters):
+    value = _of(parameters).single_precision
+    return lambda parameters: value
 
 
 @overload(num_rows)

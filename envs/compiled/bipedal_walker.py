@@ -86,7 +86,7 @@ SHAPING = ACTION + 4 * LANES
 
 
 class Walker(NamedTuple):
-    hardcore: bool = False
+    """It takes no arguments but the one that the kernels do not serve."""
 
 
 @kernel
@@ -111,8 +111,6 @@ def _first(heights, force):
         px, py = np.float32(START_X), np.float32(START_Y)
         angle = ZERO
         if body != HULL:
-            halves = 0.5 if body == 1 or body == 3 else 1.5
-            py = np.float32(START_Y - LEG_HEIGHT * halves - LEG_DOWN)
             if body == 1 or body == 3:
                 py = np.float32(START_Y - LEG_HEIGHT / 2 - LEG_DOWN)
             else:
@@ -235,6 +233,7 @@ def step(world, state, lanes):
 def _set_motor(s, joint, state, action_at, speed, lanes):
     for i in range(lanes & -WIDTH):
         action = state[action_at + i]
+        action = 0.0 if action != action else action  # NaN ends the episode, see below
         sign = 1.0 if action > 0 else 0.0
         sign = -1.0 if action < 0 else sign
         size = abs(action)
@@ -249,6 +248,9 @@ def _reward(s, state, lane):
     single = True
     for k in range(4):
         action = state[ACTION + k * LANES + lane]
+        if action != action:
+            state[REWARD + lane], state[TERMINATED + lane] = np.nan, 1.0
+            return
         single &= np.float64(np.float32(action)) == action
     reward = now - state[SHAPING + lane]
     reward_32 = np.float32(reward)
@@ -278,6 +280,8 @@ COMPILED = Compiled(
     ),
     outputs=("hip 1", "knee 1", "hip 2", "knee 2"),
     bounds=(-1.0, 1.0),
+    single_precision=True,
+    fixed={"hardcore": False},
     num_rows=len(ROWS),
     start=start,
     observe=observe,
