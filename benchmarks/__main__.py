@@ -10,7 +10,7 @@ from analysis.__main__ import status_of
 from benchmarks.measure import table
 from evolution.errors import InputError
 
-MODULES = ("episodes", "population", "training", "evolution")
+MODULES = ("episodes", "walker", "population", "training", "evolution")
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from gymnasium.envs.registration import load_env_creator
 
 from envs import compiled
 from envs.compiled import Found, seam
-from envs.compiled.seam import ACTION, LARGEST, LENGTH, LIVE, OVER, REWARD, TERMINATED, TOTAL
+from envs.compiled.seam import ACTION, LARGEST, LENGTH, LIVE, OVER, REWARD, SINGLE, TERMINATED, TOTAL
 from evolution.errors import InputError
 from evolution.genome import Genome
 from networks.compiled import LANES, WEIGHT, WIDTH, FlatNetworks, evaluate, flatten, new_values
@@ -123,7 +123,8 @@ def replay(
     found = _find(env_name, env_kwargs)
     num_actions = 1 if found.compiled.take_argmax_action else len(found.compiled.outputs)
     of_steps = np.asarray(actions, np.float64).reshape(-1, num_actions)
-    return _replay(found.parameters, len(found.compiled.inputs), _starts(found, [seed])[0], of_steps)
+    single = np.asarray(actions).dtype == np.float32
+    return _replay(found.parameters, len(found.compiled.inputs), _starts(found, [seed])[0], of_steps, single)
 
 
 def _find(env_name: str, env_kwargs: Kwargs) -> Found:
@@ -164,7 +165,7 @@ def _episodes(parameters, scale_actions, flat, weights, individual, starts, max_
                     values[WEIGHT + c, lanes] = weights[first_connection * num_weights + w * per_weight + c]
                 seam.start(parameters, world, state, lanes, starts[started % num_trials])
                 state[TOTAL + lanes] = state[LENGTH + lanes] = 0.0
-                state[LIVE + lanes] = 1.0
+                state[LIVE + lanes] = state[SINGLE + lanes] = 1.0
                 lanes += 1
                 started += 1
             if lanes == 0:
@@ -193,7 +194,7 @@ def _episodes(parameters, scale_actions, flat, weights, individual, starts, max_
 
 
 @kernel
-def _replay(parameters, num_inputs, first, actions):
+def _replay(parameters, num_inputs, first, actions, single):
     world = seam.new_world(parameters)
     state = np.zeros(seam.num_rows(parameters) * LANES)
     values = np.empty((num_inputs, LANES))
@@ -201,6 +202,7 @@ def _replay(parameters, num_inputs, first, actions):
     rewards, terminated = np.empty(len(actions)), np.empty(len(actions), np.bool_)
     for lane in range(WIDTH):
         seam.start(parameters, world, state, lane, first)
+        state[SINGLE + lane] = single
     for t in range(len(actions) + 1):
         seam.observe(parameters, world, state, values, 0, WIDTH)
         observations[t] = values[:, 0]

@@ -5,16 +5,20 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from envs.compiled.seam import ACTION, REWARD, TERMINATED, Compiled, rows
+from envs.compiled.seam import ACTION, REWARD, SINGLE, TERMINATED, Compiled, rows
 from envs.walker.bodies import (
-    A,
     A0,
+    AABB_MARGIN,
     AWAKE,
     BODY,
     CENTER,
     COS,
     DT,
     FALLEN,
+    FAT_HIGH_X,
+    FAT_HIGH_Y,
+    FAT_LOW_X,
+    FAT_LOW_Y,
     FORCE,
     FPS,
     HIGH_X,
@@ -32,6 +36,12 @@ from envs.walker.bodies import (
     MOST,
     NUM_BODIES,
     NUM_ROWS,
+    OLD_HIGH_X,
+    OLD_HIGH_Y,
+    OLD_LOW_X,
+    OLD_LOW_Y,
+    OLD_PX,
+    OLD_PY,
     ONE,
     PX,
     PY,
@@ -46,23 +56,13 @@ from envs.walker.bodies import (
     TOUCH_2,
     VX,
     VY,
-    W,
-    X,
     X0,
-    Y,
     Y0,
     ZERO,
-    AABB_MARGIN,
-    FAT_HIGH_X,
-    FAT_HIGH_Y,
-    FAT_LOW_X,
-    FAT_LOW_Y,
-    OLD_HIGH_X,
-    OLD_HIGH_Y,
-    OLD_LOW_X,
-    OLD_LOW_Y,
-    OLD_PX,
-    OLD_PY,
+    A,
+    W,
+    X,
+    Y,
     enclose,
     place,
 )
@@ -245,13 +245,12 @@ def _set_motor(s, joint, state, action_at, speed, lanes):
 @kernel
 def _reward(s, state, lane):
     now = shaping(s, lane)
-    single = True
     for k in range(4):
         action = state[ACTION + k * LANES + lane]
         if action != action:
             state[REWARD + lane], state[TERMINATED + lane] = np.nan, 1.0
             return
-        single &= np.float64(np.float32(action)) == action
+    single = state[SINGLE + lane] != 0
     reward = now - state[SHAPING + lane]
     reward_32 = np.float32(reward)
     for k in range(4):
@@ -261,7 +260,7 @@ def _reward(s, state, lane):
     state[SHAPING + lane] = now
     x = s[HULL_AT + PX + lane]
     lost = s[FALLEN + lane] != ZERO or x < ZERO
-    # numpy sums actions of 32 bits in 32 bits
+    # numpy sums in 32 bits what are 32-bit actions
     state[REWARD + lane] = -100.0 if lost else (np.float64(reward_32) if single else reward)
     state[TERMINATED + lane] = 1.0 if lost or np.float64(x) > GOAL else 0.0
 

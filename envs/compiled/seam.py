@@ -21,8 +21,8 @@ from networks.compiled import LANES
 
 Array = npt.NDArray[np.float64]
 
-REWARD, TERMINATED, TOTAL, LENGTH, LIVE, OVER, LARGEST = (row * LANES for row in range(7))
-ACTION = 7 * LANES
+REWARD, TERMINATED, TOTAL, LENGTH, LIVE, OVER, LARGEST, SINGLE = (row * LANES for row in range(8))
+ACTION = 8 * LANES
 
 
 def rows(count: int) -> tuple[int, ...]:

@@ -9,10 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from envs.walker.rotation import sine_cosine
 from networks.compiled import LANES, WIDTH
 from networks.jit import inlined, kernel
-
-from envs.walker.rotation import sine_cosine
 
 F = np.float32
 ZERO, HALF, ONE = F(0), F(0.5), F(1)
@@ -149,7 +148,10 @@ HIP_AT, KNEE_AT, HIP_2_AT, KNEE_2_AT = (JOINTS_AT + joint * JOINT for joint in r
 FORCE, RATIO, FALLEN, TOUCH, TOUCH_2, SOLVED, SEPARATION, STILLNESS = (
     JOINTS_AT + 4 * JOINT + row * LANES for row in range(8)
 )
-NUM_ROWS = NUM_BODIES * BODY_ROWS + 4 * JOINT_ROWS + 8
+# A place for the body that the contacts are at work on: one that the compiler knows, which makes vectors possible.
+HAND_AT = JOINTS_AT + 4 * JOINT + 8 * LANES
+NUM_ROWS = (NUM_BODIES + 1) * BODY_ROWS + 4 * JOINT_ROWS + 8
+NOT_NEGATIVE = (1 << 30) - 1  # tells the compiler that an offset is none from the end
 
 
 # ---- motion ---------------------------------------------------------------------------------------------------------
@@ -235,8 +237,14 @@ def enclose(s, body, number, first, stop):
         row = body + k * LANES
         for i in range(first, stop):
             x, y = s[row + VERTEX_X + i], s[row + VERTEX_Y + i]
-            s[body + LOW_X + i], s[body + HIGH_X + i] = minimum(s[body + LOW_X + i], x), maximum(s[body + HIGH_X + i], x)
-            s[body + LOW_Y + i], s[body + HIGH_Y + i] = minimum(s[body + LOW_Y + i], y), maximum(s[body + HIGH_Y + i], y)
+            s[body + LOW_X + i], s[body + HIGH_X + i] = (
+                minimum(s[body + LOW_X + i], x),
+                maximum(s[body + HIGH_X + i], x),
+            )
+            s[body + LOW_Y + i], s[body + HIGH_Y + i] = (
+                minimum(s[body + LOW_Y + i], y),
+                maximum(s[body + HIGH_Y + i], y),
+            )
     for i in range(first, stop):
         s[body + LOW_X + i], s[body + LOW_Y + i] = s[body + LOW_X + i] - RADIUS, s[body + LOW_Y + i] - RADIUS
         s[body + HIGH_X + i], s[body + HIGH_Y + i] = s[body + HIGH_X + i] + RADIUS, s[body + HIGH_Y + i] + RADIUS

@@ -306,4 +306,4 @@ def clip(ax, ay, bx, by, key_a, key_b, index_a, index_b, sx, sy, offset, corner)
     return False, ax, ay, bx, by, key_a, key_b, index_a, index_b
 
 
-assert MOST_VERTICES == NORMALS.shape[1]
+assert NORMALS.shape[1] == MOST_VERTICES

@@ -13,13 +13,12 @@ from envs.walker.bodies import (
     COS,
     FRICTION,
     HALF,
+    HAND_AT,
     INVERSE_INERTIA,
     INVERSE_MASS,
-    MAX_FLOAT,
+    NOT_NEGATIVE,
     NUM_BODIES,
     ONE,
-    PX,
-    PY,
     RADIUS,
     RATIO,
     SEPARATION,
@@ -36,7 +35,6 @@ from envs.walker.bodies import (
     Y,
     clamp,
     maximum,
-    minimum,
 )
 from envs.walker.contact import (
     BY_GROUND,
@@ -232,10 +230,19 @@ def velocity_in_lane(s, c, body, mass, inertia, at, i):
 @kernel
 def solve_velocity(s, c, body, mass, inertia, start, stop, lanes):
     """One iteration of the slots of a body."""
-    for slot in range(start, stop):
-        at = slot * SLOT
+    if start == stop:
+        return
+    body &= NOT_NEGATIVE
+    for row in (VX, VY, W):
         for i in range(lanes & -WIDTH):
-            velocity_in_lane(s, c, body, mass, inertia, at, i)
+            s[HAND_AT + row + i] = s[body + row + i]
+    for slot in range(start, stop):
+        at = (slot * SLOT) & NOT_NEGATIVE
+        for i in range(lanes & -WIDTH):
+            velocity_in_lane(s, c, HAND_AT, mass, inertia, at, i)
+    for row in (VX, VY, W):
+        for i in range(lanes & -WIDTH):
+            s[body + row + i] = s[HAND_AT + row + i]
 
 
 @kernel
@@ -287,10 +294,16 @@ def position_in_lane(s, c, body, cx, cy, mass, inertia, at, factor, i):
 @kernel
 def solve_position(s, c, body, cx, cy, mass, inertia, start, stop, lanes):
     """One iteration of the slots of a body."""
-    for slot in range(start, stop):
-        at = slot * SLOT
+    if start == stop:
+        return
+    body &= NOT_NEGATIVE
+    for row in (X, Y, A):
         for i in range(lanes & -WIDTH):
-            position_in_lane(s, c, body, cx, cy, mass, inertia, at, BAUMGARTE, i)
-
-
-_USED = (minimum, MAX_FLOAT, PX, PY)
+            s[HAND_AT + row + i] = s[body + row + i]
+    for slot in range(start, stop):
+        at = (slot * SLOT) & NOT_NEGATIVE
+        for i in range(lanes & -WIDTH):
+            position_in_lane(s, c, HAND_AT, cx, cy, mass, inertia, at, BAUMGARTE, i)
+    for row in (X, Y, A):
+        for i in range(lanes & -WIDTH):
+            s[body + row + i] = s[HAND_AT + row + i]

@@ -1,10 +1,10 @@
 """Continuous collision: when a moving body first touches the ground within a step, and what then happens to it.
 
-Conservative advancement along the axis of least separation (b2TimeOfImpact, Catto 2013): the distance of body and piece
-of ground and the points that witness it come from Gilbert, Johnson and Keerthi's algorithm (1988) with barycentric
-coordinates (b2Distance; C. Ericson, Real-Time Collision Detection, 2005); a root finder then seeks the time at which the
-separation of these points is the target. The body is moved to the time of the earliest impact, corrected, given new
-impulses from its contacts alone, and moved on for the rest of the step (b2World::SolveTOI).
+Conservative advancement along the axis of least separation (b2TimeOfImpact, Catto 2013). The distance of body and piece
+of ground, and the points that witness it, come from the algorithm of Gilbert, Johnson and Keerthi (1988) with
+barycentric coordinates (b2Distance; C. Ericson, Real-Time Collision Detection, 2005). A root finder then seeks the time
+at which the separation of these points is the target. The body is moved to the time of the earliest impact, corrected,
+given new impulses from its contacts alone, and moved on for the rest of the step (b2World::SolveTOI).
 """
 
 import numpy as np
@@ -14,7 +14,6 @@ from envs.walker.bodies import (
     AWAKE,
     BODY,
     CENTER,
-    COS,
     DT,
     EPSILON,
     HALF,
@@ -38,7 +37,6 @@ from envs.walker.bodies import (
     RADIUS,
     REACH,
     SEPARATION,
-    SIN,
     SLOP,
     SOLVED,
     VERTEX_X,
@@ -55,10 +53,10 @@ from envs.walker.bodies import (
     X,
     Y,
     bounded,
-    maximum,
-    minimum,
     enclose,
     frame_in_lane,
+    maximum,
+    minimum,
     move_box,
 )
 from envs.walker.contact import (
@@ -68,7 +66,6 @@ from envs.walker.contact import (
     LEFT_Y,
     PART,
     PIECE,
-    POINTS,
     RIGHT_Y,
     TIME,
     TIMED,
@@ -368,10 +365,8 @@ def time_of_impact(simplex, indices, edge, part, sweep):
                 return True, start
             low, high = start, stop
             for k in range(50):
-                if k & 1:
-                    middle = low + (TARGET - first) * (high - low) / (last - first)
-                else:
-                    middle = HALF * (low + high)
+                secant = low + (TARGET - first) * (high - low) / (last - first)
+                middle = secant if k & 1 else HALF * (low + high)
                 value, a, b = separation(kind, ax, ay, fx, fy, edge, part, sweep, middle, a, b)
                 if abs(value - TARGET) < TOLERANCE:
                     stop = middle
@@ -385,9 +380,9 @@ def time_of_impact(simplex, indices, edge, part, sweep):
 
 @kernel
 def clear(s, ground, lane, part, g):
-    """Whether a body, in its whole sweep, stays so far above a piece of ground or beside it that there is no impact.
+    """Whether a body stays, in its whole sweep, so far above a piece of ground or beside it that there is no impact.
 
-    Every point of the sweep lies between its start and end, but for the turn: a chord is at most reach * turn^2 / 8 off.
+    Every vertex lies between its start and its end, but for the turn: a chord is at most reach * turn^2 / 8 off.
     """
     body = part * BODY + lane
     turn = s[body + A] - s[body + A0]
@@ -556,7 +551,14 @@ def _respond(s, c, part, lane, together, rest):
 def _swept(s, part, lane):
     """Displacement of the body's origin and the box around it from the impact to the end of the step."""
     at = part * BODY + lane
-    px, py, low_x, low_y, high_x, high_y = s[at + PX], s[at + PY], s[at + LOW_X], s[at + LOW_Y], s[at + HIGH_X], s[at + HIGH_Y]
+    px, py, low_x, low_y, high_x, high_y = (
+        s[at + PX],
+        s[at + PY],
+        s[at + LOW_X],
+        s[at + LOW_Y],
+        s[at + HIGH_X],
+        s[at + HIGH_Y],
+    )
     sine, cosine = sine_cosine(s[at + A0])
     x = s[at + X0] - (cosine * CENTER[part, 0] - sine * CENTER[part, 1])
     y = s[at + Y0] - (sine * CENTER[part, 0] + cosine * CENTER[part, 1])
@@ -565,10 +567,12 @@ def _swept(s, part, lane):
     for k in range(NUM_VERTICES[part]):
         vx = (cosine * VERTICES[part, k, 0] - sine * VERTICES[part, k, 1]) + x
         vy = (sine * VERTICES[part, k, 0] + cosine * VERTICES[part, k, 1]) + y
-        start_x, start_y, end_x, end_y = minimum(start_x, vx), minimum(start_y, vy), maximum(end_x, vx), maximum(end_y, vy)
+        start_x, start_y, end_x, end_y = (
+            minimum(start_x, vx),
+            minimum(start_y, vy),
+            maximum(end_x, vx),
+            maximum(end_y, vy),
+        )
     low_x, low_y = minimum(start_x - RADIUS, low_x), minimum(start_y - RADIUS, low_y)
     high_x, high_y = maximum(end_x + RADIUS, high_x), maximum(end_y + RADIUS, high_y)
     return px - x, py - y, low_x, low_y, high_x, high_y
-
-
-_USED = (COS, SIN, POINTS)

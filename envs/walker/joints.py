@@ -8,7 +8,6 @@ first guess (Catto 2005); afterwards positions are corrected by nonlinear Gauss-
 import numpy as np
 
 from envs.walker.bodies import (
-    A,
     ANGULAR_SLOP,
     CENTER,
     COS,
@@ -46,14 +45,13 @@ from envs.walker.bodies import (
     THIGH,
     VX,
     VY,
+    ZERO,
+    A,
+    F,
     W,
     X,
     Y,
-    ZERO,
-    F,
     clamp,
-    maximum,
-    minimum,
 )
 from envs.walker.rotation import sine_cosine
 from networks.compiled import WIDTH
@@ -198,6 +196,3 @@ def solve_position(s, joint, a, b, mass_a, inertia_a, mass_b, inertia_b, points,
         s[a + A + i], s[b + A + i] = (new_a if active else angle_a), (new_b if active else angle_b)
         bad = active & ((apart > SLOP) | (wrong > ANGULAR_SLOP))
         s[SOLVED + i] = -ONE if bad else s[SOLVED + i]
-
-
-_USED = (maximum, minimum)

@@ -22,12 +22,12 @@ def cast(s, ground, lane, values, row):
     asked too, as a corner may be met by both.
     """
     x, y = s[HULL_AT + PX + lane], s[HULL_AT + PY + lane]
-    start = min(max(int(math.floor(x * INVERSE_STEP)) - 1, 0), GROUND)
+    start = min(max(math.floor(x * INVERSE_STEP) - 1, 0), GROUND)
     for ray in range(NUM_RAYS):
         ex, ey = np.float32(np.float64(x) + RAY_X[ray]), np.float32(np.float64(y) - RAY_Y[ray])
         dx, dy = ex - x, ey - y
         nearest = MAX_FLOAT
-        stop = min(max(int(math.floor(ex * INVERSE_STEP)) + 2, 0), GROUND)
+        stop = min(max(math.floor(ex * INVERSE_STEP) + 2, 0), GROUND)
         g = start
         while g < stop:
             share = meet(ground, lane, g, x, y, dx, dy)

@@ -73,7 +73,7 @@ from envs.walker.impact import solve_impacts
 from envs.walker.joints import HIP_2_LIMITS, HIP_LIMITS, HIP_POINTS, KNEE_LIMITS, KNEE_POINTS
 from envs.walker.terrain import GROUND
 from networks.compiled import LANES, WIDTH
-from networks.jit import inlined, kernel
+from networks.jit import kernel
 
 VELOCITY_ITERATIONS, POSITION_ITERATIONS = 6 * 30, 2 * 30
 
@@ -97,7 +97,6 @@ class World(NamedTuple):
     indices: np.ndarray
     sweep: np.ndarray
     edge: np.ndarray
-    before: np.ndarray  # rows as they were before an iteration
 
 
 @kernel
@@ -118,7 +117,6 @@ def new_world():
         np.zeros((4, 2), np.int32),
         np.zeros(6, np.float32),
         np.zeros((2, 2), np.float32),
-        np.zeros(NUM_ROWS * LANES, np.float32),
     )
 
 
@@ -139,7 +137,7 @@ def step(world, lanes):
     integrate_velocity(s, SHIN_2_AT, SHIN_MASS, FORCE, lanes)
     lay_out(s, c, world.owner, world.starts, contacts, numbers, counts, world.alive, lanes)
     prepare_joints(s, lanes)
-    solve_velocities(s, c, world.starts, world.before, lanes)
+    solve_velocities(s, c, world.starts, lanes)
     store(c, world.owner, world.starts, numbers, lanes)
     solve_positions(s, c, world.starts, lanes)
     for i in range(lanes & -WIDTH):
@@ -174,10 +172,48 @@ def step(world, lanes):
 @kernel
 def prepare_joints(s, lanes):
     """In the order of the island: depth first from the newest body."""
-    joints.prepare(s, KNEE_2_AT, THIGH_2_AT, SHIN_2_AT, THIGH_MASS, THIGH_INERTIA, SHIN_MASS, SHIN_INERTIA, KNEE_POINTS, KNEE_LIMITS, lanes)
-    joints.prepare(s, HIP_2_AT, HULL_AT, THIGH_2_AT, HULL_MASS, HULL_INERTIA, THIGH_MASS, THIGH_INERTIA, HIP_POINTS, HIP_2_LIMITS, lanes)
-    joints.prepare(s, HIP_AT, HULL_AT, THIGH_AT, HULL_MASS, HULL_INERTIA, THIGH_MASS, THIGH_INERTIA, HIP_POINTS, HIP_LIMITS, lanes)
-    joints.prepare(s, KNEE_AT, THIGH_AT, SHIN_AT, THIGH_MASS, THIGH_INERTIA, SHIN_MASS, SHIN_INERTIA, KNEE_POINTS, KNEE_LIMITS, lanes)
+    joints.prepare(
+        s,
+        KNEE_2_AT,
+        THIGH_2_AT,
+        SHIN_2_AT,
+        THIGH_MASS,
+        THIGH_INERTIA,
+        SHIN_MASS,
+        SHIN_INERTIA,
+        KNEE_POINTS,
+        KNEE_LIMITS,
+        lanes,
+    )
+    joints.prepare(
+        s,
+        HIP_2_AT,
+        HULL_AT,
+        THIGH_2_AT,
+        HULL_MASS,
+        HULL_INERTIA,
+        THIGH_MASS,
+        THIGH_INERTIA,
+        HIP_POINTS,
+        HIP_2_LIMITS,
+        lanes,
+    )
+    joints.prepare(
+        s, HIP_AT, HULL_AT, THIGH_AT, HULL_MASS, HULL_INERTIA, THIGH_MASS, THIGH_INERTIA, HIP_POINTS, HIP_LIMITS, lanes
+    )
+    joints.prepare(
+        s,
+        KNEE_AT,
+        THIGH_AT,
+        SHIN_AT,
+        THIGH_MASS,
+        THIGH_INERTIA,
+        SHIN_MASS,
+        SHIN_INERTIA,
+        KNEE_POINTS,
+        KNEE_LIMITS,
+        lanes,
+    )
 
 
 @kernel
@@ -218,8 +254,8 @@ def _touching(s, c, starts, lanes):
 
 
 @kernel
-def solve_velocities(s, c, starts, before, lanes):
-    """180 iterations, or as many as change a bit."""
+def solve_velocities(s, c, starts, lanes):
+    """180 iterations of joints and contacts. (They seldom come to rest before: the last bits go on to change.)"""
     knee_2, hip_2 = joints.at_limit(s, KNEE_2_AT, lanes), joints.at_limit(s, HIP_2_AT, lanes)
     hip, knee = joints.at_limit(s, HIP_AT, lanes), joints.at_limit(s, KNEE_AT, lanes)
     for _ in range(VELOCITY_ITERATIONS):
@@ -258,25 +294,57 @@ def solve_positions(s, c, starts, lanes):
 @kernel
 def _apart(s, c, starts, lanes):
     zero, hull_x, hull_y = ZERO, CENTER[HULL, 0], CENTER[HULL, 1]
-    contact_solver.solve_position(
-        s, c, SHIN_2_AT, zero, zero, SHIN_MASS, SHIN_INERTIA, starts[0], starts[1], lanes
-    )
-    contact_solver.solve_position(
-        s, c, THIGH_2_AT, zero, zero, THIGH_MASS, THIGH_INERTIA, starts[1], starts[2], lanes
-    )
-    contact_solver.solve_position(
-        s, c, HULL_AT, hull_x, hull_y, HULL_MASS, HULL_INERTIA, starts[2], starts[3], lanes
-    )
+    contact_solver.solve_position(s, c, SHIN_2_AT, zero, zero, SHIN_MASS, SHIN_INERTIA, starts[0], starts[1], lanes)
+    contact_solver.solve_position(s, c, THIGH_2_AT, zero, zero, THIGH_MASS, THIGH_INERTIA, starts[1], starts[2], lanes)
+    contact_solver.solve_position(s, c, HULL_AT, hull_x, hull_y, HULL_MASS, HULL_INERTIA, starts[2], starts[3], lanes)
     contact_solver.solve_position(s, c, THIGH_AT, zero, zero, THIGH_MASS, THIGH_INERTIA, starts[3], starts[4], lanes)
     contact_solver.solve_position(s, c, SHIN_AT, zero, zero, SHIN_MASS, SHIN_INERTIA, starts[4], starts[5], lanes)
 
 
 @kernel
 def _joined(s, lanes):
-    joints.solve_position(s, KNEE_2_AT, THIGH_2_AT, SHIN_2_AT, THIGH_MASS, THIGH_INERTIA, SHIN_MASS, SHIN_INERTIA, KNEE_POINTS, KNEE_LIMITS, lanes)
-    joints.solve_position(s, HIP_2_AT, HULL_AT, THIGH_2_AT, HULL_MASS, HULL_INERTIA, THIGH_MASS, THIGH_INERTIA, HIP_POINTS, HIP_2_LIMITS, lanes)
-    joints.solve_position(s, HIP_AT, HULL_AT, THIGH_AT, HULL_MASS, HULL_INERTIA, THIGH_MASS, THIGH_INERTIA, HIP_POINTS, HIP_LIMITS, lanes)
-    joints.solve_position(s, KNEE_AT, THIGH_AT, SHIN_AT, THIGH_MASS, THIGH_INERTIA, SHIN_MASS, SHIN_INERTIA, KNEE_POINTS, KNEE_LIMITS, lanes)
+    joints.solve_position(
+        s,
+        KNEE_2_AT,
+        THIGH_2_AT,
+        SHIN_2_AT,
+        THIGH_MASS,
+        THIGH_INERTIA,
+        SHIN_MASS,
+        SHIN_INERTIA,
+        KNEE_POINTS,
+        KNEE_LIMITS,
+        lanes,
+    )
+    joints.solve_position(
+        s,
+        HIP_2_AT,
+        HULL_AT,
+        THIGH_2_AT,
+        HULL_MASS,
+        HULL_INERTIA,
+        THIGH_MASS,
+        THIGH_INERTIA,
+        HIP_POINTS,
+        HIP_2_LIMITS,
+        lanes,
+    )
+    joints.solve_position(
+        s, HIP_AT, HULL_AT, THIGH_AT, HULL_MASS, HULL_INERTIA, THIGH_MASS, THIGH_INERTIA, HIP_POINTS, HIP_LIMITS, lanes
+    )
+    joints.solve_position(
+        s,
+        KNEE_AT,
+        THIGH_AT,
+        SHIN_AT,
+        THIGH_MASS,
+        THIGH_INERTIA,
+        SHIN_MASS,
+        SHIN_INERTIA,
+        KNEE_POINTS,
+        KNEE_LIMITS,
+        lanes,
+    )
 
 
 @kernel
@@ -331,18 +399,21 @@ def rest(s, lanes):
 def synchronize(s, part, lane):
     """Let the widened box hold the body's whole sweep; 1 where it had to be widened."""
     at = part * BODY + lane
-    return 1 if move_box(
-        s,
-        part * BODY,
-        lane,
-        minimum(s[at + OLD_LOW_X], s[at + LOW_X]),
-        minimum(s[at + OLD_LOW_Y], s[at + LOW_Y]),
-        maximum(s[at + OLD_HIGH_X], s[at + HIGH_X]),
-        maximum(s[at + OLD_HIGH_Y], s[at + HIGH_Y]),
-        s[at + PX] - s[at + OLD_PX],
-        s[at + PY] - s[at + OLD_PY],
-    ) else 0
+    return (
+        1
+        if move_box(
+            s,
+            part * BODY,
+            lane,
+            minimum(s[at + OLD_LOW_X], s[at + LOW_X]),
+            minimum(s[at + OLD_LOW_Y], s[at + LOW_Y]),
+            maximum(s[at + OLD_HIGH_X], s[at + HIGH_X]),
+            maximum(s[at + OLD_HIGH_Y], s[at + HIGH_Y]),
+            s[at + PX] - s[at + OLD_PX],
+            s[at + PY] - s[at + OLD_PY],
+        )
+        else 0
+    )
 
 
 assert BODY == BODY_ROWS * LANES
-_USED = inlined

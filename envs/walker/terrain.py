@@ -29,6 +29,6 @@ def terrain(seed: int) -> tuple[npt.NDArray[np.float64], float]:
         heights[i] = height
         counter -= 1
         if counter == 0:
-            counter, pause = rng.integers(GRASS // 2, GRASS), True
+            counter, pause = int(rng.integers(GRASS // 2, GRASS)), True
     rng.random(LENGTH // 20 * (1 + 2 * 5))  # the clouds: a place each, and five corners
     return heights, rng.uniform(-INITIAL_FORCE, INITIAL_FORCE)

@@ -1,0 +1,161 @@
+"""The two-legged walker's kernels against Gymnasium's class and the Box2D wheel: the same bits, and pieces by hand."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from gymnasium.envs.box2d.bipedal_walker import BipedalWalker
+
+from benchmarks.walker import POLICIES, play
+from envs import rollout
+from envs.compiled import find
+from envs.gym_task import Policy as Readable
+from envs.gym_task import Rules, episode
+from envs.walker import bodies, joints
+from envs.walker.bodies import BODY, HULL_AT, THIGH_AT
+from envs.walker.contact import clip, feature
+from envs.walker.rotation import sine_cosine
+from envs.walker.simulation import new_world, prepare_joints
+from envs.walker.terrain import terrain
+from networks.compiled import LANES, WIDTH
+from tests.genomes import evolved
+
+NAME = "BipedalWalker-v3"
+F = np.float32
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7, 2**31 - 1])
+def test_terrain_and_start_are_gymnasiums(seed: int) -> None:
+    environment = BipedalWalker()
+    observation, _ = environment.reset(seed=seed)
+    heights, _ = terrain(seed)
+    np.testing.assert_array_equal(heights, environment.terrain_y)
+    np.testing.assert_array_equal(rollout.replay(NAME, seed, np.zeros((0, 4)))[0][0], observation)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("seed", [3, 4])
+def test_every_bit_is_box2ds(policy: str, seed: int) -> None:
+    actions, observations, rewards, ends = play(policy, seed, 250)
+    ours = rollout.replay(NAME, seed, actions)
+    np.testing.assert_array_equal(ours[0], observations)
+    np.testing.assert_array_equal(ours[1], rewards)
+    np.testing.assert_array_equal(ours[2], ends)
+    assert len(actions) > 40
+
+
+def test_after_its_end_an_episode_goes_on_as_the_reference_does() -> None:
+    environment = BipedalWalker()
+    environment.reset(seed=5)
+    actions = np.tile(np.array([1, -1, 1, -1], F), (150, 1))
+    steps = [environment.step(action) for action in actions]
+    _, rewards, ends = rollout.replay(NAME, 5, actions)
+    np.testing.assert_array_equal(ends, [step[2] for step in steps])
+    assert ends.any()
+    assert (rewards[ends] == -100).all()
+
+
+def test_episodes_are_those_of_the_reference() -> None:
+    """Also with more episodes than lanes, so that lanes are refilled and move."""
+    genome = evolved(2, 24, 4, mutations=60)
+    weights, seeds = [-1.5, 0.5, 1.0], list(range(12))
+    rewards, lengths = rollout.episodes([genome], NAME, weights, seeds, take_argmax_action=False, max_episode_steps=90)
+    rules = Rules(NAME, False, 90, False)
+    for w, weight in enumerate(weights):
+        for k in (0, 11):
+            expected = fresh_episode(Readable(genome), weight, seeds[k], rules)
+            assert lengths[0, w, k] == expected[1]
+            assert rewards[0, w, k] == pytest.approx(expected[0], abs=2e-3)
+
+
+def fresh_episode(policy: Readable, weight: float, seed: int, rules: Rules) -> tuple[float, int]:
+    """An episode in an environment made for it: Box2D's world remembers former ones."""
+    from envs import gym_task
+
+    gym_task._OF_THIS_THREAD.__dict__.clear()
+    return episode(policy, weight, seed, rules)
+
+
+def test_what_is_not_a_number_ends_an_episode() -> None:
+    actions = np.zeros((3, 4))
+    actions[1, 2] = np.nan
+    _, rewards, ends = rollout.replay(NAME, 0, actions)
+    assert np.isnan(rewards[1])
+    assert ends.tolist() == [False, True, False]
+
+
+def test_ids_and_the_hardcore_walker() -> None:
+    assert find("BipedalWalker-v2") is not None
+    assert find(NAME, {"hardcore": False}) is not None
+    assert find(NAME, {"hardcore": True}) is None
+    assert find("BipedalWalkerHardcore-v3") is None
+    found = find(NAME)
+    assert found is not None
+    assert found.max_episode_steps == 1600
+
+
+def test_masses_are_the_wheels() -> None:
+    environment = BipedalWalker()
+    environment.reset(seed=0)
+    for made, body in zip([environment.hull, *environment.legs], bodies.BODIES, strict=True):
+        fixture = made.fixtures[0]
+        np.testing.assert_array_equal(body.vertices, np.array(fixture.shape.vertices, F))
+        assert body.inverse_mass == F(1) / F(made.mass)
+        np.testing.assert_array_equal(body.center, np.array(made.localCenter, F))
+        # A right-angled box of mass m has the moment m (w^2 + h^2) / 12 about its middle.
+    width, height = 8 / 30, 34 / 30
+    assert pytest.approx(width * height * (width**2 + height**2) / 12, rel=1e-6) == 1 / bodies.THIGH_INERTIA
+
+
+def test_sine_and_cosine_are_rounded_once() -> None:
+    angles = np.random.default_rng(0).uniform(-3, 3, 2000).astype(F)
+    ours = np.array([rotation(angle) for angle in angles])
+    expected = np.stack([np.sin(angles.astype(float)), np.cos(angles.astype(float))], axis=1)
+    assert np.abs(ours - expected).max() < 6e-8
+    np.testing.assert_array_equal(rotation(F(0)), (0, 1))
+
+
+def rotation(angle: np.float32) -> tuple[float, float]:
+    return sine_cosine.py_func(angle)
+
+
+def test_a_hip_by_hand() -> None:
+    """A hull that moves away from its thigh: one iteration of the point alone makes the two points move alike."""
+    world = new_world()
+    s = world.s
+    for body in range(5):
+        s[body * BODY + bodies.COS : body * BODY + bodies.COS + LANES] = 1
+    s[HULL_AT + bodies.VX : HULL_AT + bodies.VX + LANES] = 1
+    prepare_joints(s, WIDTH)
+    solve = joint_solver()
+    for _ in range(3):
+        solve(s)
+    hull, thigh = velocity_at(s, HULL_AT, joints.HIP_POINTS[:2]), velocity_at(s, THIGH_AT, joints.HIP_POINTS[2:])
+    np.testing.assert_allclose(hull, thigh, atol=1e-5)
+    momentum = s[HULL_AT + bodies.VX] / bodies.HULL_MASS + s[THIGH_AT + bodies.VX] / bodies.THIGH_MASS
+    assert momentum == pytest.approx(1 / bodies.HULL_MASS, rel=1e-5)
+
+
+def joint_solver() -> Callable[[npt.NDArray], None]:
+    from envs.walker import simulation
+
+    return lambda s: simulation._hip(s, False, WIDTH)
+
+
+def velocity_at(s: npt.NDArray, body: int, point: tuple[np.float32, ...]) -> tuple[float, float]:
+    """Of a point of a body that is not turned."""
+    x, y, w = s[body + bodies.VX], s[body + bodies.VY], s[body + bodies.W]
+    return x - w * point[1], y + w * point[0]
+
+
+def test_an_edge_is_clipped_by_hand() -> None:
+    """The edge from (-1, 0) to (3, 1) behind the line x = 1: its second end becomes (1, 1/2)."""
+    one = F(1)
+    given = F(-1), F(0), F(3), F(1), feature(0, 2, 1, 0), feature(0, 3, 1, 0), 2, 3
+    kept, ax, ay, bx, by, key_a, key_b, _, _ = clip(*given, one, F(0), one, 1)
+    assert kept
+    assert (ax, ay, bx, by) == (-1, 0, 1, 0.5)
+    assert key_a == feature(0, 2, 1, 0)
+    assert key_b == feature(1, 2, 0, 1)  # the reference's corner 1 against the edge from corner 2
+    assert not clip(*given, one, F(0), F(-2), 1)[0]
