@@ -13,7 +13,7 @@ from gymnasium.envs.box2d.bipedal_walker import BipedalWalker, BipedalWalkerHeur
 from benchmarks.episodes import grown
 from benchmarks.measure import Row, compare
 from envs import rollout
-from envs.gym_task import Policy, choose_action
+from envs.gym_task import Policy
 from evolution.genome import Genome
 from networks.reference import SHARED_WEIGHTS
 
@@ -42,7 +42,7 @@ def play(policy: str, seed: int, max_steps: int) -> Played:
             action = heuristic.step_heuristic(observation).copy()  # it writes into what it gave before
         else:
             assert network is not None
-            action = choose_action(network(observation, SHARED_WEIGHTS[seed % 6]), environment.action_space, False)
+            action = np.clip(network(observation, SHARED_WEIGHTS[seed % 6]), -1, 1).astype(np.float32)
         observation, reward, end, _, _ = environment.step(action)
         actions.append(action)
         observations.append(observation)
@@ -85,6 +85,19 @@ def rows() -> list[Row]:
     return [row(25), row(100), row(250)]
 
 
+def episode(genome: Genome, weight: float, seed: int, max_steps: int) -> tuple[float, int]:
+    """Return and length of an episode in an environment made for it: Box2D's world remembers former ones."""
+    policy, environment = Policy(genome), BipedalWalker()
+    observation, _ = environment.reset(seed=seed)
+    total, steps, end = 0.0, 0, False
+    while steps < max_steps and not end:
+        action = np.clip(policy(observation, weight), -1, 1).astype(np.float32)
+        observation, reward, end, _, _ = environment.step(action)
+        total, steps = total + float(reward), steps + 1
+    environment.close()
+    return total, steps
+
+
 def agreement(policy: str, episodes: int) -> str:
     """How many episodes are the same bits, and where the first of the others parts."""
     same, steps, parted = 0, 0, []
@@ -107,14 +120,7 @@ def means(num_networks: int, num_seeds: int) -> str:
     theirs = np.empty((2, num_networks, num_seeds))
     for n, genome in enumerate(genomes):
         for k, seed in enumerate(seeds):
-            policy, environment = Policy(genome), BipedalWalker()
-            observation, _ = environment.reset(seed=seed)
-            total, steps, end = 0.0, 0, False
-            while steps < limit and not end:
-                action = choose_action(policy(observation, 1.0), environment.action_space, False)
-                observation, reward, end, _, _ = environment.step(action)
-                total, steps = total + float(reward), steps + 1
-            theirs[:, n, k] = total, steps
+            theirs[:, n, k] = episode(genome, 1.0, seed, limit)
     found = []
     for name, ours, reference in (("returns", rewards[:, 0], theirs[0]), ("lengths", lengths[:, 0], theirs[1])):
         spread = np.sqrt((ours.var(axis=1, ddof=1) + reference.var(axis=1, ddof=1)) / num_seeds)

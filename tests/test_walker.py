@@ -7,11 +7,9 @@ import numpy.typing as npt
 import pytest
 from gymnasium.envs.box2d.bipedal_walker import BipedalWalker
 
-from benchmarks.walker import POLICIES, play
+from benchmarks.walker import POLICIES, episode, play
 from envs import rollout
 from envs.compiled import find
-from envs.gym_task import Policy as Readable
-from envs.gym_task import Rules, episode
 from envs.walker import bodies, joints
 from envs.walker.bodies import BODY, HULL_AT, THIGH_AT
 from envs.walker.contact import clip, feature
@@ -61,20 +59,11 @@ def test_episodes_are_those_of_the_reference() -> None:
     genome = evolved(2, 24, 4, mutations=60)
     weights, seeds = [-1.5, 0.5, 1.0], list(range(12))
     rewards, lengths = rollout.episodes([genome], NAME, weights, seeds, take_argmax_action=False, max_episode_steps=90)
-    rules = Rules(NAME, False, 90, False)
     for w, weight in enumerate(weights):
         for k in (0, 11):
-            expected = fresh_episode(Readable(genome), weight, seeds[k], rules)
+            expected = episode(genome, weight, seeds[k], 90)
             assert lengths[0, w, k] == expected[1]
             assert rewards[0, w, k] == pytest.approx(expected[0], abs=2e-3)
-
-
-def fresh_episode(policy: Readable, weight: float, seed: int, rules: Rules) -> tuple[float, int]:
-    """An episode in an environment made for it: Box2D's world remembers former ones."""
-    from envs import gym_task
-
-    gym_task._OF_THIS_THREAD.__dict__.clear()
-    return episode(policy, weight, seed, rules)
 
 
 def test_what_is_not_a_number_ends_an_episode() -> None:
