@@ -120,7 +120,7 @@ def limit_files(size):
 
 
 # By size, the first that cannot be written: champion, log, checkpoint, event file.
-@pytest.mark.parametrize("size", [600, 1500, 4500, 12000])
+@pytest.mark.parametrize("size", [750, 1500, 4500, 12000])
 def test_a_full_disk_ends_the_run_with_one_line_and_whole_files(tmp_path, file, undisturbed, size):
     folder = tmp_path / "run"
     status, _, errors = run(MADE_RUN, file, "--out_dir", folder, preexec_fn=limit_files(size))
