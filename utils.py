@@ -115,6 +115,10 @@ def _portraits(run: Run, params: Params, settings: EvolutionSettings) -> Observe
 
 
 def check_settings(params: Params) -> None:
-    """Raise InputError where parameters, each allowed by itself, do not fit each other."""
+    """Settle what follows from the data set, as a run does; raise InputError where parameters do not fit each other."""
+    if "images" in params.experiment.groups:
+        from envs.datasets import preparation_of  # whoever plays episodes needs no images
+
+        params.image_size, params.deskew = preparation_of(params.dataset, params.image_size, params.deskew)
     if params.experiment.evolves:
         evolution_settings(params)

@@ -158,6 +158,23 @@ def test_a_cell_of_other_parameters_is_named(write, tmp_path):
             module.check_folder(read(write(), f"--out_dir={tmp_path / 'out'}", argument))
 
 
+def test_what_a_run_settles_by_itself_is_no_difference(write, tmp_path):
+    """A run records the image size and the deskewing that it used."""
+    changes = {"script": "run-wlnn-mnist", "params_file": "params/wlnn-mnist/mnist-backprop.yaml", "fixed": {}}
+    file = write(**changes, grid={"dataset": ["mnist"]})
+    study = read(file, f"--out_dir={tmp_path / 'out'}")
+    (cell,) = study.cells
+    made_cell(study.folder / cell.name, cell.params)
+    there = study.folder / cell.name / "params.yaml"
+    recorded = yaml.safe_load(there.read_text())
+    assert (recorded["image_size"], recorded["deskew"]) == (16, True)
+    (study.folder / "study.yaml").write_text(yaml.safe_dump(dict(study.content)))
+    module.check_folder(study)
+    there.write_text(yaml.safe_dump(recorded | {"image_size": 8}))
+    with pytest.raises(InputError, match="image_size was 8 and is 16"):
+        module.check_folder(study)
+
+
 def test_a_cell_of_another_version_is_named(write, tmp_path):
     study = read(write(), f"--out_dir={tmp_path / 'out'}")
     cell = study.cells[0]
