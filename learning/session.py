@@ -13,6 +13,8 @@ from evolution import checkpoint
 from evolution.errors import InputError, RunError
 from evolution.genome import Genome
 from evolution.loop import Purpose, generator
+from learning.measures import measures
+from learning.rules import Draws
 from learning.settings import TrainingSettings, check_batch_size
 from learning.training import Trainer, draw, test
 from networks.devices import freest_gpu
@@ -60,15 +62,14 @@ def epochs(
     torch.set_num_threads(1)  # with more, sums are divided among them, and the result depends on how many there are
     trainer = check(genome, dataset, settings, state)
     if state is None:
-        yield SessionState(0, genome, arrays_of(trainer), measure(genome, dataset, settings))
+        yield SessionState(0, genome, arrays_of(trainer), measure(trainer, dataset, settings))
     for epoch in range(1 if state is None else state.progress + 1, training.num_epochs + 1):
         rng = generator(settings.seed, epoch, Purpose.EVALUATION)
         order = rng.permutation(len(dataset.train_images))
         trainer.epoch(dataset.train_images, dataset.train_labels, order, training.batch_size)
         if not np.isfinite(trainer.weights).all():
             raise RunError(f"epoch {epoch}: training overflowed, the weights are not finite (lr is {training.lr})")
-        trained = replace(genome, weights=trainer.weights)
-        yield SessionState(epoch, genome, arrays_of(trainer), measure(trained, dataset, settings))
+        yield SessionState(epoch, genome, arrays_of(trainer), measure(trainer, dataset, settings))
 
 
 def check(genome: Genome, dataset: Dataset, settings: SessionSettings, state: SessionState | None = None) -> Trainer:
@@ -94,8 +95,9 @@ def _trainer(genome: Genome, settings: SessionSettings) -> Trainer:
     return Trainer(genome, settings.training, draws=draws, device=settings.device)
 
 
-def measure(genome: Genome, dataset: Dataset, settings: SessionSettings) -> dict[str, float]:
-    """Loss and accuracy on both sets, and the weights' statistics, by their tags."""
+def measure(trainer: Trainer, dataset: Dataset, settings: SessionSettings) -> dict[str, float]:
+    """Loss and accuracy on both sets, the weights' statistics, and the measures of learning, by their tags."""
+    genome = replace(trainer.network.genome, weights=trainer.weights)
     measured: dict[str, float] = {}
     for name, images, labels in (
         ("train", dataset.train_images, dataset.train_labels),
@@ -103,7 +105,9 @@ def measure(genome: Genome, dataset: Dataset, settings: SessionSettings) -> dict
     ):
         loss, accuracy = test(genome, images, labels, settings.batch_size_eval, settings.device)
         measured |= {f"{name}/loss": loss, f"{name}/acc": accuracy}
-    return measured | weight_statistics(genome)
+    draws = Draws(trainer.feedback, trainer.rule.seed)
+    learned = measures(genome, dataset.train_images, dataset.train_labels, settings.training, draws)
+    return measured | weight_statistics(genome) | learned
 
 
 def weight_statistics(genome: Genome) -> dict[str, float]:

@@ -95,6 +95,11 @@ class LearningRule:
         """Give the parameters their gradients."""
         loss.backward()
 
+    def backward_weights(self) -> Tensor | None:
+        """(E,) what an error is multiplied with on its way back through a connection; None where it takes none."""
+        genome = self.network.genome
+        return self.feedback if self.feedback_shape(genome) == (genome.num_connections,) else None
+
     def update(self, activities: Tensor) -> None:
         """Change what the optimiser does not train, after it, from the activities (B, N) that `learn` gave."""
 

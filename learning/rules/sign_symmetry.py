@@ -69,6 +69,10 @@ class SignSymmetry(LearningRule):
         signs = layer.weights.detach().sign()
         return layer(values, layer.matrix(self.present[layer.connections] * signs))
 
+    def backward_weights(self) -> Tensor:
+        weights = self.network.by_connection([layer.weights for layer in self.network.layers])
+        return self.magnitudes() * torch.from_numpy(weights).sign()
+
     @staticmethod
     def kernel(chunk: Chunk) -> Any:
         return State(chunk.terms(), np.full_like(chunk.weights, chunk.settings.sign_symmetry_scale))
