@@ -151,7 +151,8 @@ def _sizes(genome: Genome) -> tuple[int, int, int]:
 
 
 def _tagged(prefix: str, values: Mapping[str, float]) -> dict[str, float]:
-    return {f"{prefix}/{name}": value for name, value in values.items()}
+    """With the prefix, but for names that have one already (the measures of learning)."""
+    return {name if "/" in name else f"{prefix}/{name}": value for name, value in values.items()}
 
 
 @dataclass

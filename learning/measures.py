@@ -32,9 +32,10 @@ def measures(
     `learning/weight_norm_hidden` and `_outputs` the Euclidean norms of the weights. What is not defined is left out.
     """
     assert genome.weights is not None
-    images, labels = images[:MOST_IMAGES], labels[:MOST_IMAGES].astype(np.int64)
+    images, truth = images[:MOST_IMAGES], labels[:MOST_IMAGES].astype(np.int64)
+    torch.set_num_threads(1)  # with more, sums are divided among them, and the result depends on how many there are
     trainer = Trainer(genome, settings, draws=draws)
-    activities, _ = trainer.rule.learn(torch.from_numpy(np.array(images, np.float32)), torch.from_numpy(labels))
+    activities, _ = trainer.rule.learn(torch.from_numpy(np.array(images, np.float32)), torch.from_numpy(truth))
     hidden = activities[:, trainer.network.hidden].numpy().astype(np.float64)
     layers = genome.layers[genome.connections[:, 1]]
     found = {"learning/weight_norm_hidden": _norm(genome.weights[layers < genome.num_layers - 1])}
@@ -48,7 +49,7 @@ def measures(
         feedback = back.detach().cpu().numpy()
         found["learning/feedback_angle"] = angle(feedback[leave_hidden], genome.weights[leave_hidden])
     change = rule_change(trainer, activities)
-    descent = -connection_gradients(genome, images, labels, "backprop")
+    descent = -connection_gradients(genome, images, truth, "backprop")
     found["learning/angle"] = angle(change, descent)
     for layer in np.unique(layers):
         found[f"learning/angle_layer{layer}"] = angle(change[layers == layer], descent[layers == layer])

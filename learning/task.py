@@ -14,6 +14,7 @@ from evolution.errors import InputError, RunError
 from evolution.genome import Genome
 from evolution.task import Fitness, Task
 from evolution.workers import Workers
+from learning.measures import measures
 from learning.rules import Draws, rule_class
 from learning.settings import TrainingSettings, check_batch_size
 from learning.training import Training, draw, draw_order, to_tensor, train
@@ -111,13 +112,27 @@ class LearningTask(Task):
         """Train afresh, longer, from the genome's own weights, and test on the whole test set.
 
         `long_training_reward` and `long_training_acc` are those of the last epoch; a reward is minus the loss.
+        Besides, the measures of learning after that training (`learning/measures.py`), but for those of single layers.
         """
-        (tested,) = self.test_population([genome], rng)
-        return tested
+        trainings = self._train([genome], self.num_epochs_long, rng)
+        (tested,) = self._results([genome], trainings)
+        (training,) = trainings
+        if not _is_finite(training):
+            return tested
+        learned = measures(
+            replace(genome, weights=training.weights),
+            self.train_images,
+            self.train_labels,
+            self.settings,
+            Draws(training.feedback),
+        )
+        return {**tested, **{tag: value for tag, value in learned.items() if "layer" not in tag}}
 
     def test_population(self, population: Sequence[Genome], rng: np.random.Generator) -> list[Mapping[str, float]]:
         """What `test` gives, for every network, all trained on the same batches."""
-        trainings = self._train(population, self.num_epochs_long, rng)
+        return self._results(population, self._train(population, self.num_epochs_long, rng))
+
+    def _results(self, population: Sequence[Genome], trainings: Sequence[Training]) -> list[Mapping[str, float]]:
         trained = [replace(g, weights=t.weights) for g, t in zip(population, trainings, strict=True)]
         results = self._test(trained, self.test_images, self.test_labels)
         return [
