@@ -24,11 +24,13 @@ from evolution.genome import Genome
 from evolution.loop import add_nodes_at_start
 from evolution.mutation import MutationSettings, mutate
 from evolution.workers import Workers
+from learning import LEARNING_RULES
 
 LOG = logging.getLogger(__name__)
 
 PARAMS = Path(__file__).resolve().parent.parent / "params" / "wlnn-mnist"
-RULES = ("backprop", "feedback_alignment", "hebbian", "last_layer")
+RULES = tuple(LEARNING_RULES)
+FIRST_RULES = RULES[:4]  # the thesis's, which are trained where none are named
 SIZES = tuple(range(200, 801, 50))
 LARGEST = 10**5  # connections
 # Rieke's thesis, test accuracy on MNIST at 200 and at 800 connections.
@@ -52,9 +54,9 @@ class Result(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dataset", choices=("mnist", "digits"), default="mnist")
+    parser.add_argument("--dataset", choices=tuple(datasets.DATASETS), default="mnist")
     take.add_data_dir(parser)
-    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES), help="learning rules")
+    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(FIRST_RULES), help="learning rules")
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="connections of the networks")
     parser.add_argument("--networks", type=int, default=20, help="networks of each size (default: %(default)s)")
     parser.add_argument("--num_epochs", type=int, default=10, help="epochs of training (default: %(default)s)")
@@ -130,8 +132,12 @@ def _generator(seed: int, size: int, *purpose: int) -> np.random.Generator:
 
 
 def read_rule_params(rule: str) -> dict[str, Any]:
-    """The parameters that the experiments with this learning rule are run with."""
-    return yaml.safe_load((PARAMS / f"mnist-{rule}.yaml").read_text(encoding="utf-8"))
+    """The parameters that the experiments with this learning rule are run with: backpropagation's where it has no
+    file.
+    """
+    file = PARAMS / f"mnist-{rule}.yaml"
+    file = file if file.exists() else PARAMS / "mnist-backprop.yaml"
+    return yaml.safe_load(file.read_text(encoding="utf-8")) | {"learning_rule": rule}
 
 
 # ---- measurement ----------------------------------------------------------------------------------------------------
@@ -232,7 +238,7 @@ def cells(results: Iterable[Result]) -> dict[str, dict[int, list[float]]]:
     found: dict[str, dict[int, list[float]]] = {}
     for result in sorted(results):
         found.setdefault(result.rule, {}).setdefault(result.size, []).append(result.test_acc)
-    return {rule: found[rule] for rule in sorted(found, key=lambda rule: list(style.RULE_NAMES).index(rule))}
+    return {rule: found[rule] for rule in sorted(found, key=RULES.index)}
 
 
 def table(results: Sequence[Result], dataset: str) -> str:
@@ -242,14 +248,16 @@ def table(results: Sequence[Result], dataset: str) -> str:
     published = dataset == "mnist"
     header = ["connections"]
     for rule in found:
-        header += [style.RULE_NAMES[rule], "thesis"] if published else [style.RULE_NAMES[rule]]
+        header += (
+            [style.look_of(rule).name, "thesis"] if published and rule in PUBLISHED else [style.look_of(rule).name]
+        )
     lines = [header, ["---"] * len(header)]
     for size in sizes:
         line = [str(size)]
         for rule, by_size in found.items():
             mean, std = _mean_and_std(by_size.get(size, []))
             line.append(f"{mean:.3f} +- {std:.3f}" if size in by_size else "")
-            if published:
+            if published and rule in PUBLISHED:
                 value = PUBLISHED[rule].get(size)
                 line.append(f"about {value:.2f}" if value else "")
         lines.append(line)
@@ -270,10 +278,10 @@ def draw(axes: Axes, results: Sequence[Result]) -> None:
     for rule, by_size in cells(results).items():
         sizes = np.array(list(by_size))
         means, stds = np.array([_mean_and_std(accuracies) for accuracies in by_size.values()]).T
-        colour = style.RULE_COLOURS[rule]
-        marker = style.MARKERS[list(style.RULE_NAMES).index(rule)]
+        look = style.look_of(rule)
+        colour, marker = look.colour, look.marker
         axes.fill_between(sizes, means - stds, means + stds, color=colour, alpha=0.15, linewidth=0)
-        axes.plot(sizes, means, color=colour, marker=marker, label=style.RULE_NAMES[rule])
+        axes.plot(sizes, means, color=colour, marker=marker, label=look.name)
 
 
 def _mean_and_std(values: Sequence[float]) -> tuple[float, float]:
