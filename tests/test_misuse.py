@@ -93,9 +93,9 @@ def run_with(harness, tmp_path, environment, *arguments):
 
 
 FAULTS = {
-    "Raising": "failed with seed {}: RuntimeError: the floor is lava",
-    "NotANumber": "failed with seed {}: ValueError: a reward is nan",
-    "Blind": "failed with seed {}: ValueError: an observation is not finite",
+    "Raising": "failed with seed {}: step: RuntimeError: the floor is lava",
+    "NotANumber": "failed with seed {}: step: a reward is nan",
+    "Blind": "failed with seed {}: step: an observation is not finite",
     "Killing": "killed its process with seed {}",
 }
 
