@@ -6,6 +6,7 @@ By default several rows are tried at once, which spares time; SURROUNDINGS=alone
 import ctypes
 import json
 import os
+import re
 import resource
 import shutil
 import stat
@@ -13,12 +14,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from runs import events
 from surrounded import SCRIPTS
 
 ROOT = Path(__file__).parent.parent
+TAGS = re.findall(r"`([\w/*]+)`", (ROOT / "docs/tags.md").read_text("utf-8"))  # that TensorBoard may show
 GIGABYTE = 2**30
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1  # of Linux: what lets root write where nobody may
 
@@ -134,6 +138,8 @@ def test_each_script_gives_the_same_result(names, results, tmp_path):
     assert "Traceback" not in said_in_all
     for script in SCRIPTS:
         assert "finished after" in logs[script].read_text("utf-8")
+        tags = {tag for tag, _, _ in events(logs[script].parent)}
+        assert not [tag for tag in tags if not any(fnmatchcase(tag, known) for known in TAGS)]
         [file] = logs[script].parent.glob("*_network.json")
         network = json.loads(file.read_bytes())
         del network["provenance"]  # a copy of the program does not know its commit
