@@ -274,10 +274,15 @@ def _has_kernel(
     """Whether the compiled episodes are used."""
     if evaluator == "reference" or observation_size is not None:
         return False
-    found = compiled.find(env_name, env_kwargs) is not None
-    if evaluator == "compiled" and not found:
-        raise InputError(f"evaluator compiled: there is no compiled {env_name}; use auto or reference")
-    return found
+    found = compiled.find(env_name, env_kwargs)
+    if found is None:
+        if evaluator == "compiled":
+            raise InputError(f"evaluator compiled: there is no compiled {env_name}; use auto or reference")
+        return False
+    from envs import rollout
+
+    rollout.check(found)
+    return True
 
 
 # ---- episodes -------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from envs.compiled import Found, seam
 from envs.compiled.seam import ACTION, LARGEST, LENGTH, LIVE, OVER, REWARD, SINGLE, TERMINATED, TOTAL
 from evolution.errors import InputError
 from evolution.genome import Genome
+from networks import twins
 from networks.compiled import LANES, WEIGHT, WIDTH, FlatNetworks, evaluate, flatten, new_values
 from networks.jit import kernel
 
@@ -125,6 +126,39 @@ def replay(
     of_steps = np.asarray(actions, np.float64).reshape(-1, num_actions)
     single = np.asarray(actions).dtype == np.float32
     return _replay(found.parameters, len(found.compiled.inputs), _starts(found, [seed])[0], of_steps, single)
+
+
+TWIN_STEPS, TWIN_TOLERANCE = 20, 1e-5  # 32-bit observations of 64-bit arithmetic
+
+
+@functools.cache
+def check(found: Found) -> None:
+    """Whether the kernels still do what their reference does, by twenty steps, once in a process. Raises RunError."""
+    environment, parameters, _ = found
+    rng = np.random.default_rng(0)
+    reference: Any = load_env_creator(environment.reference)(**parameters._asdict())
+    if environment.bounds is None:
+        actions = rng.integers(len(environment.outputs), size=(TWIN_STEPS, 1)).astype(np.float64)
+    else:
+        actions = rng.uniform(*environment.bounds, size=(TWIN_STEPS, len(environment.outputs)))
+    found_values = _replay(parameters, len(environment.inputs), _starts(found, [0])[0], actions)
+    expected = [np.append(reference.reset(seed=0)[0], [0.0, 0.0])]
+    for action in actions:
+        observation, reward, terminated, _, _ = reference.step(_as_taken(reference, action))
+        expected.append(np.append(observation, [reward, terminated]))
+        if terminated:  # what comes after is nobody's
+            break
+    reference.close()
+    observations, *others = found_values
+    ours = np.column_stack([observations, *(np.append(0.0, values) for values in others)])[: len(expected)]
+    what = f"twenty steps of {environment.reference.rpartition(':')[2]}"
+    twins.agree(what, environment.step, type(reference), ours, np.array(expected), TWIN_TOLERANCE)
+
+
+def _as_taken(reference: Any, action: Array) -> Any:
+    """An action of the kernels as the reference takes it."""
+    space = reference.action_space
+    return int(action[0]) if isinstance(space, gymnasium.spaces.Discrete) else action.astype(space.dtype)
 
 
 def _find(env_name: str, env_kwargs: Kwargs) -> Found:

@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
-from envs.compiled import bipedal_walker, cart_pole, swing_up
+from envs.compiled import (
+    acrobot,
+    bipedal_walker,
+    cart_pole,
+    mountain_car,
+    mountain_car_continuous,
+    pendulum,
+    swing_up,
+)
 from envs.compiled.seam import Compiled, connect
 
 ENVIRONMENTS: dict[str, Compiled] = {}  # by the class that each computes the same as
@@ -21,7 +29,7 @@ def register(compiled: Compiled) -> None:
     ENVIRONMENTS[compiled.reference] = connect(compiled)
 
 
-for _module in (cart_pole, swing_up, bipedal_walker):
+for _module in (cart_pole, swing_up, mountain_car, mountain_car_continuous, pendulum, acrobot, bipedal_walker):
     register(_module.COMPILED)
 
 
