@@ -141,7 +141,10 @@ def check(found: Found) -> None:
         actions = rng.integers(len(environment.outputs), size=(TWIN_STEPS, 1)).astype(np.float64)
     else:
         actions = rng.uniform(*environment.bounds, size=(TWIN_STEPS, len(environment.outputs)))
-    found_values = _replay(parameters, len(environment.inputs), _starts(found, [0])[0], actions)
+        actions = actions.astype(reference.action_space.dtype)
+    single = actions.dtype == np.float32
+    of_steps = actions.astype(np.float64)
+    found_values = _replay(parameters, len(environment.inputs), _starts(found, [0])[0], of_steps, single)
     expected = [np.append(reference.reset(seed=0)[0], [0.0, 0.0])]
     for action in actions:
         observation, reward, terminated, _, _ = reference.step(_as_taken(reference, action))
