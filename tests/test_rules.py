@@ -1,0 +1,286 @@
+"""Each learning rule against its equation in plain 64-bit numpy, neuron by neuron, and against what theory says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from genomes import evolved
+
+from evolution.genome import ACTIVATION_NAMES, Genome
+from learning import LEARNING_RULES, noise, training
+from learning.compiled import train_population
+from learning.rules import Draws
+from learning.settings import TrainingSettings
+
+Array = Any
+FUNCTIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {  # f and f'
+    "linear": (lambda a: a, np.ones_like),
+    "relu": (lambda a: np.maximum(a, 0), lambda a: (a > 0) * 1.0),
+    "tanh": (np.tanh, lambda a: 1 - np.tanh(a) ** 2),
+}
+
+
+# ---- the equations -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Written:
+    """A network in 64 bits that learns from batch after batch, every rule being a method by its name.
+
+    a: sums, y: activities, d: errors of the sums, all (B, N) by neuron; e (B, O): softmax - one-hot.
+    """
+
+    genome: Genome
+    settings: TrainingSettings
+    draws: Draws
+    step: int = 0
+    usual: float = 0.0
+    losses: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        g = self.genome
+        self.w = g.weights.astype(float)
+        self.b = None if self.draws.feedback is None else self.draws.feedback.astype(float)
+        self.pre, self.post = g.connections.T
+        self.outputs = np.arange(g.num_inputs, g.num_inputs + g.num_outputs)
+        self.hidden = np.arange(g.num_inputs + g.num_outputs, g.num_neurons)
+        self.hidden = self.hidden[np.argsort(g.layers[self.hidden], kind="stable")]
+        self.names = [ACTIVATION_NAMES[i] for i in g.activations]
+        self.into_outputs = np.isin(self.post, self.outputs)
+
+    def learn(self, x: Array, labels: Array) -> None:
+        self.x, self.labels, self.B = x.astype(float), labels, len(x)
+        self.a, self.y = self.passed(self.x)
+        self.e, losses = self.error(self.y)
+        self.losses.append(losses.mean())
+        getattr(self, self.settings.learning_rule)()
+        self.step += 1
+
+    def sums(self, j: int, y: Array) -> Array:
+        into = self.post == j
+        return y[:, self.pre[into]] @ self.w[into]
+
+    def f(self, j: int, a: Array) -> Array:
+        return FUNCTIONS[self.names[j]][0](a)
+
+    def slope(self, j: int, a: Array) -> Array:
+        return FUNCTIONS[self.names[j]][1](a)
+
+    def passed(self, x: Array, shaken: Array = 0.0) -> tuple[Array, Array]:
+        a = np.zeros((len(x), self.genome.num_neurons))
+        y = a.copy()
+        y[:, : x.shape[1]] = x
+        y[:, x.shape[1] : self.genome.num_inputs] = 1  # the bias
+        shaken = a + shaken
+        for j in (*self.hidden, *self.outputs):
+            a[:, j] = self.sums(j, y)
+            y[:, j] = self.f(j, a[:, j] + shaken[:, j])
+        return a, y
+
+    def error(self, y: Array) -> tuple[Array, Array]:
+        p = np.exp(y[:, self.outputs])
+        p /= p.sum(1, keepdims=True)
+        return p - np.eye(p.shape[1])[self.labels], -np.log(p[np.arange(self.B), self.labels])
+
+    def output_errors(self, a: Array, e: Array) -> Array:
+        d = np.zeros_like(a)
+        for o, j in enumerate(self.outputs):
+            d[:, j] = e[:, o] * self.slope(j, a[:, j])
+        return d
+
+    def come_back(self, b: Array) -> Array:
+        """d_i = f'(a_i) sum over i -> j of b_ij d_j."""
+        d = self.output_errors(self.a, self.e)
+        for i in self.hidden[::-1]:
+            leave = self.pre == i
+            d[:, i] = self.slope(i, self.a[:, i]) * (d[:, self.post[leave]] @ b[leave])
+        return d
+
+    def come_directly(self, signal: Array, b: Array) -> Array:
+        d = self.output_errors(self.a, self.e)
+        for h in self.hidden:
+            d[:, h] = self.slope(h, self.a[:, h]) * (signal @ b[h - self.outputs[-1] - 1])
+        return d
+
+    def averages(self, y: Array, d: Array) -> Array:
+        return (y[:, self.pre] * d[:, self.post]).mean(0)
+
+    def descend(self, d: Array, y: Array | None = None) -> None:
+        self.w = self.w - self.settings.lr * self.averages(self.y if y is None else y, d)
+
+    def drawn(self) -> Array:
+        xi = np.zeros((self.B, self.genome.num_neurons))
+        count = len(self.hidden)
+        xi[:, self.outputs[-1] + 1 :] = noise.rows(self.draws.seed, self.step, np.arange(count), self.B).T
+        return xi
+
+    def backprop(self) -> None:
+        self.descend(self.come_back(self.w))
+
+    def feedback_alignment(self) -> None:
+        self.descend(self.come_back(self.b))
+
+    def last_layer(self) -> None:
+        self.descend(self.output_errors(self.a, self.e))
+
+    def hebbian(self) -> None:
+        oja = self.averages(self.y, self.y) - (self.y**2).mean(0)[self.post] * self.w
+        self.last_layer()
+        self.w += np.where(self.into_outputs, 0, self.settings.lr_hebbian * oja)
+
+    def soft_hebb(self) -> None:
+        p = np.zeros_like(self.a)
+        for layer in set(self.genome.layers[self.hidden]):
+            here = self.hidden[self.genome.layers[self.hidden] == layer]
+            p[:, here] = np.exp(self.a[:, here] / self.settings.soft_hebb_temperature)
+            p[:, here] /= p[:, here].sum(1, keepdims=True)
+        change = (p[:, self.post] * (self.y[:, self.pre] - self.a[:, self.post] * self.w)).mean(0)
+        self.last_layer()
+        self.w += np.where(self.into_outputs, 0, self.settings.lr_hebbian * change)
+
+    def direct_feedback_alignment(self) -> None:
+        self.descend(self.come_directly(self.e, self.b))
+
+    def direct_random_target(self) -> None:
+        self.descend(self.come_directly(np.eye(len(self.outputs))[self.labels], self.b))
+
+    def direct_kolen_pollack(self) -> None:
+        self.descend(self.come_directly(self.e, self.b))
+        by_id = self.y[:, self.outputs[-1] + 1 :]
+        self.b = (self.b - self.settings.lr * by_id.T @ self.e / self.B) * (
+            1 - self.settings.direct_kolen_pollack_decay
+        )
+
+    def sign_symmetry(self) -> None:
+        self.descend(self.come_back(self.settings.sign_symmetry_scale * np.sign(self.w)))
+
+    def sign_symmetry_fixed(self) -> None:
+        self.descend(self.come_back(self.settings.sign_symmetry_scale * np.abs(self.b) * np.sign(self.w)))
+
+    def sign_symmetry_batch(self) -> None:
+        magnitudes = np.abs(noise.rows(self.draws.seed, self.step, 0, len(self.w))[0].astype(float))
+        self.descend(self.come_back(self.settings.sign_symmetry_scale * magnitudes * np.sign(self.w)))
+
+    def kolen_pollack(self) -> None:
+        before, kept = self.w, 1 - self.settings.kolen_pollack_decay
+        self.descend(self.come_back(self.b))
+        self.b = kept * (self.b + self.w - before)
+        self.w = kept * self.w
+
+    def weight_mirror(self) -> None:
+        self.descend(self.come_back(self.b))
+        x = self.drawn()
+        sent = np.stack([self.sums(j, x) for j in range(self.genome.num_neurons)], axis=1)
+        decay = self.settings.weight_mirror_decay * self.b
+        self.b = self.b + self.settings.weight_mirror_rate * self.averages(x, sent) - decay
+
+    def local_loss(self) -> None:
+        d = self.output_errors(self.a, self.e)
+        for layer in set(self.genome.layers[self.hidden]):
+            here = self.hidden[self.genome.layers[self.hidden] == layer]
+            readout = self.settings.local_loss_scale * self.b[here - self.outputs[-1] - 1]
+            p = np.exp(self.y[:, here] @ readout)
+            p /= p.sum(1, keepdims=True)
+            local = (p - np.eye(p.shape[1])[self.labels]) @ readout.T
+            for k, h in enumerate(here):
+                d[:, h] = self.slope(h, self.a[:, h]) * local[:, k]
+        self.descend(d)
+
+    def node_perturbation(self) -> None:
+        xi, sigma = self.drawn(), self.settings.noise_sigma
+        _, noisy = self.passed(self.x, sigma * xi)
+        worse = self.error(noisy)[1] - self.error(self.y)[1]
+        self.descend(self.output_errors(self.a, self.e) + worse[:, None] * sigma * xi / sigma**2)
+
+    def reward_modulated(self) -> None:
+        xi, sigma = self.drawn(), self.settings.noise_sigma
+        a, y = self.passed(self.x, sigma * xi)
+        e, losses = self.error(y)
+        self.losses[-1] = losses.mean()  # there is no pass without noise
+        usual = -losses.mean() if self.step == 0 else self.usual
+        self.usual = usual + self.settings.reward_average_rate * (-losses.mean() - usual)
+        self.descend(self.output_errors(a, e) - (-losses - usual)[:, None] * sigma * xi / sigma**2, y)
+
+    def pepita(self) -> None:
+        _, second = self.passed(self.x - self.settings.pepita_scale * self.e @ self.b.T)
+        d = self.output_errors(self.a, self.e)
+        d[:, self.hidden] = self.y[:, self.hidden] - second[:, self.hidden]
+        self.descend(d, second)
+
+    def predictive_coding(self) -> None:
+        v = self.y.copy()
+        for _ in range(self.settings.predictive_steps):
+            eps, d = self.predicted(v)
+            pull = np.stack([d[:, self.post[self.pre == i]] @ self.w[self.pre == i] for i in self.hidden], axis=1)
+            v[:, self.hidden] -= self.settings.predictive_rate * (eps[:, self.hidden] + pull)
+        self.descend(self.predicted(v)[1], v)
+
+    def predicted(self, v: Array) -> tuple[Array, Array]:
+        """eps (B, N), and the energy's gradient by the sums: -eps_j f'(a_j), of outputs e_o f'(a_o)."""
+        a, mu = np.zeros_like(v), v.copy()
+        for j in (*self.hidden, *self.outputs):
+            a[:, j] = self.sums(j, v)
+            mu[:, j] = self.f(j, a[:, j])
+        d, eps = self.output_errors(a, self.error(mu)[0]), v - mu
+        for h in self.hidden:
+            d[:, h] = -eps[:, h] * self.slope(h, a[:, h])
+        return eps, d
+
+
+def mixed(seed: int) -> Genome:
+    """A random network with skip connections, hidden neurons of three activations, and one output of another."""
+    genome = evolved(seed, 6, 3, 0.6, 50, with_weights=True, use_bias=seed % 2 == 1)
+    rng = np.random.default_rng(seed)
+    kinds = [ACTIVATION_NAMES.index(name) for name in FUNCTIONS]
+    activations = np.where(np.arange(genome.num_neurons) < 9, 0, rng.choice(kinds, genome.num_neurons))
+    activations[7] = ACTIVATION_NAMES.index("tanh")
+    weights = rng.normal(0, 0.7, genome.num_connections).astype(np.float32)
+    assert (np.diff(genome.layers[genome.connections]) > 1).any()
+    assert genome.num_layers > 4
+    return replace(genome, activations=activations.astype(np.int8), weights=weights)
+
+
+def batches(genome: Genome, count: int, size: int) -> tuple[Array, Array]:
+    rng = np.random.default_rng(count)
+    images = rng.random((count * size, genome.num_observed), np.float32)
+    return images, rng.integers(0, genome.num_outputs, count * size)
+
+
+# Constants by which every term of every rule is large enough to be seen.
+CONSTANTS: dict[str, Any] = {
+    "optimizer": "sgd",
+    "lr": 0.1,
+    "lr_hebbian": 0.05,
+    "pepita_scale": 0.3,
+    "local_loss_scale": 0.7,
+    "kolen_pollack_decay": 0.05,
+    "direct_kolen_pollack_decay": 0.05,
+    "weight_mirror_rate": 0.1,
+    "weight_mirror_decay": 0.05,
+    "soft_hebb_temperature": 0.6,
+    "predictive_rate": 0.2,
+}
+
+
+@pytest.mark.parametrize("rule", LEARNING_RULES)
+def test_every_rule_is_its_equation(rule: str) -> None:
+    """Two batches of seven on three random networks, by torch and by the kernel; weights, feedback and losses."""
+    settings = TrainingSettings(rule, batch_size=7, num_epochs=1, **CONSTANTS)
+    for seed in (1, 2, 5):
+        genome = mixed(seed)
+        images, labels = batches(genome, 2, 7)
+        draws = training.draw(genome, rule, np.random.default_rng(seed))
+        written = Written(genome, settings, draws)
+        for part in (slice(0, 7), slice(7, 14)):
+            written.learn(images[part], labels[part])
+        assert np.abs(written.w - genome.weights).max() > 1e-3
+        order = np.arange(14)[None]
+        by_torch = training.train(genome, images, labels, settings, order=order, draws=draws)
+        (by_kernel,) = train_population([genome], images, labels, settings, order=order, draws=[draws])
+        for found in (by_torch, by_kernel):
+            np.testing.assert_allclose(found.weights, written.w, rtol=2e-5, atol=2e-6)
+            np.testing.assert_allclose(found.losses[0], written.losses, rtol=2e-6)
+            if found.feedback is not None and rule in ("kolen_pollack", "weight_mirror", "direct_kolen_pollack"):
+                np.testing.assert_allclose(found.feedback, written.b, rtol=2e-5, atol=2e-6)
