@@ -99,7 +99,7 @@ def gymnasium_plays(env_name: str, seed: int, actions: np.ndarray) -> tuple[np.n
 def test_classic_control_step_by_step(env_name: str) -> None:
     """60 episodes of 60 steps, by random actions and by ones that change seldom and so swing up to the limits.
 
-    Within 1e-5 of 1 + |value|: observations are 32-bit floats, and sines are rounded otherwise in the last place.
+    Within 1e-6 of 1 + |value|: observations are 32-bit floats, and sines are rounded otherwise in the last place.
     """
     compiled = find(env_name).compiled  # type: ignore[union-attr]
     rng = np.random.default_rng(0)
@@ -113,8 +113,9 @@ def test_classic_control_step_by_step(env_name: str) -> None:
             actions = np.clip(actions, *compiled.bounds)
         expected = gymnasium_plays(env_name, seed, actions)
         found = rollout.replay(env_name, seed, actions)
+        np.testing.assert_allclose(found[1], expected[1], rtol=1e-12, atol=1e-9)  # rewards, in 64 bits
         for ours, theirs in zip(found, expected, strict=True):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(("env_name", "limit"), [("MountainCar-v0", 200), ("Pendulum-v1", 200), ("Acrobot-v1", 500)])

@@ -46,7 +46,7 @@ def step(parameters, state, lanes):
         moved = state[MOVED + i] > 0
         force = F(-1) if action < F(-1) else action  # NaN stays
         force = F(1) if force > F(1) else force
-        cosine = sine_cosine(float(F(3) * F(old)) if moved else 3 * old)[1]
+        cosine = sine_cosine(np.float64(F(3) * F(old)) if moved else 3 * old)[1]
         velocity = F(state[VELOCITY + i]) + (force * POWER - F(GRAVITY * cosine))
         velocity = MAX_SPEED if velocity > MAX_SPEED else velocity
         velocity = -MAX_SPEED if velocity < -MAX_SPEED else velocity
@@ -56,7 +56,7 @@ def step(parameters, state, lanes):
         velocity = F(0) if (position == LEFT) & (velocity < F(0)) else velocity
         over = (position >= GOAL) & (velocity >= goal_velocity)
         state[POSITION + i], state[VELOCITY + i], state[MOVED + i] = position, velocity, 1.0
-        state[REWARD + i] = (100.0 if over else 0.0) - float(action) * float(action) * 0.1
+        state[REWARD + i] = (100.0 if over else 0.0) - np.float64(action) * np.float64(action) * 0.1
         state[TERMINATED + i] = 1.0 if over else 0.0
 
 

@@ -49,8 +49,8 @@ def step(parameters, state, lanes):
         torque = F(MAX_TORQUE) if torque > F(MAX_TORQUE) else torque
         from_upright = angle + math.pi
         from_upright = from_upright - math.floor(from_upright / (2 * math.pi)) * (2 * math.pi) - math.pi
-        costs = from_upright * from_upright + 0.1 * (speed * speed) + float(F(0.001) * (torque * torque))
-        speed = speed + (gravity * sine_cosine(angle)[0] + float(F(3.0) * torque)) * TIME_STEP
+        costs = from_upright * from_upright + 0.1 * (speed * speed) + np.float64(F(0.001) * (torque * torque))
+        speed = speed + (gravity * sine_cosine(angle)[0] + np.float64(F(3.0) * torque)) * TIME_STEP
         speed = -MAX_SPEED if speed < -MAX_SPEED else speed
         speed = MAX_SPEED if speed > MAX_SPEED else speed
         state[ANGLE + i], state[ANGULAR_VELOCITY + i] = angle + speed * TIME_STEP, speed
