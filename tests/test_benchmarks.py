@@ -14,11 +14,11 @@ def test_without_mnist_there_is_one_line(tmp_path):
     done = subprocess.run(
         command, env=os.environ | {"MNIST_DIR": str(file)}, cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (2, f"error: mnist: {file} is not a folder\n")
+    assert (done.returncode, done.stderr) == (2, f"error: MNIST: {file} is not a folder\n")
 
 
 def test_an_unknown_benchmark_is_one_line():
     command = [sys.executable, "-m", "benchmarks", "nothing"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == "error: there is no benchmark nothing; there are episodes, population, training, evolution\n"
+    assert done.stderr == "error: there is no benchmark nothing; there are episodes, walker, population, training, evolution\n"

@@ -207,7 +207,7 @@ def test_a_period_bounds_how_often_and_the_end_is_kept(tmp_path, run, error):
             keeper(newest)
             assert found(tmp_path) == (1, 0)
         if error is not None:
-            raise error
+            raise error("why")
     assert found(tmp_path) == (3, 0)
 
 

@@ -163,14 +163,14 @@ def test_the_files_of_the_programs_kernels():
 
 
 def test_a_file_that_is_named_is_part_of_every_stamp(tmp_path, monkeypatch):
-    monkeypatch.setattr(jit, "_ADDED", set())
+    monkeypatch.setattr(jit, "_ADDED", {})
     file = tmp_path / "activation.py"
     file.write_text("")
     cache = jit.KernelCache(_identity, Path(__file__))
     before = cache._stamp(())
-    jit.made_of(file)
+    jit.made_of("swish", file)
     assert cache._stamp(()) != before
-    assert cache._stamp(()) == stamp([Path(__file__), file])
+    assert cache._stamp(()) == stamp([Path(__file__), file], "swish")
 
 
 def test_a_kernel_of_no_file_is_not_kept():

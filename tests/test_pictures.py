@@ -150,10 +150,12 @@ def _assert_two_ticks(figure):
 
 
 def test_each_rule_has_a_look_of_its_own(monkeypatch):
+    looks = [style.look_of(rule) for rule in learning.LEARNING_RULES]
+    assert len({look.colour for look in looks}) == len(looks) == 18
     more = {f"rule_{i}": "nowhere:Rule" for i in range(13)}
     monkeypatch.setattr(learning, "LEARNING_RULES", learning.LEARNING_RULES | more)
     looks = [style.look_of(rule) for rule in learning.LEARNING_RULES]
-    assert len({look.colour for look in looks}) == len(looks)
+    assert len({(look.colour, look.marker) for look in looks}) == len(looks)  # colours repeat, with another marker
     assert len({look.name for look in looks}) == len(looks)
     assert style.look_of("rule_3").name == "Rule 3"
 
