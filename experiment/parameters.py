@@ -430,9 +430,10 @@ def read_params_file(experiment: Experiment, file: str) -> dict[str, Any]:
     try:
         with open(file, "rb") as opened:
             text = opened.read(LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        why = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{show(file)}: cannot be read ({why})") from None
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror or error})") from None
+    except ValueError as error:
+        raise InputError(f"{show(file)} is the name of no file ({error})") from None
     if len(text) > LARGEST_FILE:
         raise InputError(f"{file}: too large for a parameter file")
     try:
