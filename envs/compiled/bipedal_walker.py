@@ -97,12 +97,15 @@ def new_world(parameters):
 def start_of(parameters: Walker, seed: int) -> npt.NDArray[np.float64]:
     """All that an episode starts from (S,): what `start` puts into a lane, after the one step that reset makes."""
     heights, force = terrain(seed)
-    return _first(heights, np.float32(force))
+    world = new_arrays()
+    _put_up(world, heights, np.float32(force))
+    move_on(world, WIDTH)  # from here, not in a kernel: the step is compiled only for what episodes call it with
+    return _packed(world, heights)
 
 
 @kernel
-def _first(heights, force):
-    world = new_arrays()
+def _put_up(world, heights, force):
+    """The walker of Gymnasium's reset in lane 0, before its first step."""
     s = world.s
     lay_ground(world.ground, 0, heights)
     for body in range(NUM_BODIES):
@@ -133,7 +136,12 @@ def _first(heights, force):
     s[FORCE] = force
     world.alive[0] = True
     find_new(s, world.contacts, world.numbers, world.counts, world.ground, world.near, 0, (1 << NUM_BODIES) - 1)
-    move_on(world, WIDTH)
+
+
+@kernel
+def _packed(world, heights):
+    """Lane 0 as one array, which `start` unpacks."""
+    s = world.s
     count = world.counts[0]
     contacts, numbers = world.contacts[0, :count].ravel(), world.numbers[0, :count].ravel()
     first = np.empty(NUM_ROWS + LENGTH + 1 + len(contacts) + len(numbers))

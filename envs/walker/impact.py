@@ -341,7 +341,7 @@ def time_of_impact(simplex, indices, edge, part, sweep):
     turns = turn * np.floor(sweep[SA0] / turn)
     sweep[SA0] -= turns
     sweep[SA1] -= turns
-    start, count, metric = ZERO, 0, ZERO
+    start, count, metric = ZERO, np.int64(0), ZERO
     for _ in range(20):
         px, py, sine, cosine = frame(part, sweep, start)
         apart, count, metric = distance(simplex, indices, count, metric, edge, part, px, py, sine, cosine)
@@ -408,8 +408,8 @@ def solve_impacts(s, c, contacts, numbers, counts, ground, near, passed, scratch
     for n in range(counts[lane]):
         contacts[lane, n, TIMED] = contacts[lane, n, IMPACTS] = contacts[lane, n, IN_ISLAND] = 0
     passed[:] = ZERO  # how much of the step has passed for a piece of ground, and behind them for the bodies
-    while True:
-        earliest, first = -1, ONE
+    while True:  # np.int64: a bare -1 is a type of its own, for which all below would be compiled once more
+        earliest, first = np.int64(-1), ONE
         for n in range(counts[lane] - 1, -1, -1):
             if not contacts[lane, n, ENABLED] or contacts[lane, n, IMPACTS] > MOST_IMPACTS:
                 continue
@@ -421,7 +421,7 @@ def solve_impacts(s, c, contacts, numbers, counts, ground, near, passed, scratch
                 numbers[lane, n, TIME] = time
                 contacts[lane, n, TIMED] = 1
             if numbers[lane, n, TIME] < first:
-                earliest, first = n, numbers[lane, n, TIME]
+                earliest, first = n, numbers[lane, n, TIME]  # type: ignore[assignment]
         if earliest < 0 or first > LAST:
             return
         _solve(s, c, contacts, numbers, counts, ground, near, passed, lane, earliest, first)
@@ -487,7 +487,7 @@ def _solve(s, c, contacts, numbers, counts, ground, near, passed, lane, earliest
         put(s, part, lane)
         return
     wake(s, part * BODY, lane)
-    together = 1
+    together = np.int64(1)
     take(c, lane, contacts[lane, earliest], numbers[lane, earliest])
     contacts[lane, earliest, IN_ISLAND] = 1
     for n in range(counts[lane] - 1, -1, -1):

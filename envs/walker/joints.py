@@ -115,7 +115,7 @@ def prepare(s, joint, a, b, mass_a, inertia_a, mass_b, inertia_b, points, limits
 @inlined
 def at_limit(s, joint, lanes):
     """Whether any lane's joint stands at a limit."""
-    found = False
+    found = np.bool_(False)  # a bare False is a type of its own, compiled once more
     for i in range(lanes & -WIDTH):
         found |= s[joint + LIMIT + i] != ZERO
     return found

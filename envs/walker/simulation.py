@@ -16,16 +16,18 @@ from envs.walker.bodies import (
     HIGH_Y,
     HIP_2_AT,
     HIP_AT,
-    HULL,
     HULL_AT,
     HULL_INERTIA,
     HULL_MASS,
+    INVERSE_INERTIA,
+    INVERSE_MASS,
     JOINTS_AT,
     KNEE_2_AT,
     KNEE_AT,
     LOW_X,
     LOW_Y,
     MOST_VERTICES,
+    NOT_NEGATIVE,
     NUM_BODIES,
     NUM_ROWS,
     OLD_HIGH_X,
@@ -49,7 +51,6 @@ from envs.walker.bodies import (
     SOLVED,
     STILL,
     STILLNESS,
-    THIGH,
     THIGH_2_AT,
     THIGH_AT,
     THIGH_INERTIA,
@@ -68,7 +69,7 @@ from envs.walker.bodies import (
     place,
 )
 from envs.walker.contact import GROUND_FLOATS, MOST_CONTACTS, NUM_FLOATS, NUM_INTEGERS, collide, find_new
-from envs.walker.contact_solver import MOST_SLOTS, SLOT, lay_out, store
+from envs.walker.contact_solver import MOST_SLOTS, ORDER, SLOT, lay_out, store
 from envs.walker.impact import solve_impacts
 from envs.walker.joints import HIP_2_LIMITS, HIP_LIMITS, HIP_POINTS, KNEE_LIMITS, KNEE_POINTS
 from envs.walker.terrain import GROUND
@@ -130,11 +131,8 @@ def step(world, lanes):
     for i in range(lanes & -WIDTH):  # the motors were set, which wakes
         for body in range(NUM_BODIES):
             s[body * BODY + AWAKE + i] = ONE
-    integrate_velocity(s, HULL_AT, HULL_MASS, FORCE, lanes)
-    integrate_velocity(s, THIGH_AT, THIGH_MASS, FORCE, lanes)
-    integrate_velocity(s, SHIN_AT, SHIN_MASS, FORCE, lanes)
-    integrate_velocity(s, THIGH_2_AT, THIGH_MASS, FORCE, lanes)
-    integrate_velocity(s, SHIN_2_AT, SHIN_MASS, FORCE, lanes)
+    for part in range(NUM_BODIES):
+        integrate_velocity(s, part * BODY & NOT_NEGATIVE, INVERSE_MASS[part], FORCE, lanes)
     lay_out(s, c, world.owner, world.starts, contacts, numbers, counts, world.alive, lanes)
     prepare_joints(s, lanes)
     solve_velocities(s, c, world.starts, lanes)
@@ -246,11 +244,12 @@ def _knee(s, limited, lanes):
 
 @kernel
 def _touching(s, c, starts, lanes):
-    contact_solver.solve_velocity(s, c, SHIN_2_AT, SHIN_MASS, SHIN_INERTIA, starts[0], starts[1], lanes)
-    contact_solver.solve_velocity(s, c, THIGH_2_AT, THIGH_MASS, THIGH_INERTIA, starts[1], starts[2], lanes)
-    contact_solver.solve_velocity(s, c, HULL_AT, HULL_MASS, HULL_INERTIA, starts[2], starts[3], lanes)
-    contact_solver.solve_velocity(s, c, THIGH_AT, THIGH_MASS, THIGH_INERTIA, starts[3], starts[4], lanes)
-    contact_solver.solve_velocity(s, c, SHIN_AT, SHIN_MASS, SHIN_INERTIA, starts[4], starts[5], lanes)
+    """A loop, not a call for each body: every call would be compiled and optimised by itself, at every level above."""
+    for b in range(NUM_BODIES):
+        part = ORDER[b]
+        contact_solver.solve_velocity(
+            s, c, part * BODY, INVERSE_MASS[part], INVERSE_INERTIA[part], starts[b], starts[b + 1], lanes
+        )
 
 
 @kernel
@@ -269,11 +268,8 @@ def solve_velocities(s, c, starts, lanes):
 @kernel
 def solve_positions(s, c, starts, lanes):
     """Velocities into positions, then up to 60 corrections of each lane until its errors are small."""
-    integrate_position(s, HULL_AT, lanes)
-    integrate_position(s, THIGH_AT, lanes)
-    integrate_position(s, SHIN_AT, lanes)
-    integrate_position(s, THIGH_2_AT, lanes)
-    integrate_position(s, SHIN_2_AT, lanes)
+    for part in range(NUM_BODIES):
+        integrate_position(s, part * BODY & NOT_NEGATIVE, lanes)
     for i in range(lanes & -WIDTH):
         s[SOLVED + i] = ZERO
     for _ in range(POSITION_ITERATIONS):
@@ -293,12 +289,10 @@ def solve_positions(s, c, starts, lanes):
 
 @kernel
 def _apart(s, c, starts, lanes):
-    zero, hull_x, hull_y = ZERO, CENTER[HULL, 0], CENTER[HULL, 1]
-    contact_solver.solve_position(s, c, SHIN_2_AT, zero, zero, SHIN_MASS, SHIN_INERTIA, starts[0], starts[1], lanes)
-    contact_solver.solve_position(s, c, THIGH_2_AT, zero, zero, THIGH_MASS, THIGH_INERTIA, starts[1], starts[2], lanes)
-    contact_solver.solve_position(s, c, HULL_AT, hull_x, hull_y, HULL_MASS, HULL_INERTIA, starts[2], starts[3], lanes)
-    contact_solver.solve_position(s, c, THIGH_AT, zero, zero, THIGH_MASS, THIGH_INERTIA, starts[3], starts[4], lanes)
-    contact_solver.solve_position(s, c, SHIN_AT, zero, zero, SHIN_MASS, SHIN_INERTIA, starts[4], starts[5], lanes)
+    for b in range(NUM_BODIES):
+        part = ORDER[b]
+        cx, cy, mass, inertia = CENTER[part, 0], CENTER[part, 1], INVERSE_MASS[part], INVERSE_INERTIA[part]
+        contact_solver.solve_position(s, c, part * BODY, cx, cy, mass, inertia, starts[b], starts[b + 1], lanes)
 
 
 @kernel
@@ -366,11 +360,8 @@ def _place(s, body, number, lanes):
 
 @kernel
 def place_bodies(s, lanes):
-    _place(s, HULL_AT, HULL, lanes)
-    _place(s, THIGH_AT, THIGH, lanes)
-    _place(s, SHIN_AT, THIGH + 1, lanes)
-    _place(s, THIGH_2_AT, THIGH + 2, lanes)
-    _place(s, SHIN_2_AT, THIGH + 3, lanes)
+    for part in range(NUM_BODIES):
+        _place(s, part * BODY & NOT_NEGATIVE, part, lanes)
 
 
 @kernel
