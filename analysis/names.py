@@ -1,5 +1,6 @@
 """What the inputs and outputs of a network mean in the environments and data sets that we know."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,20 +21,6 @@ class Names(NamedTuple):
     outputs: tuple[str, ...]
 
 
-def _leg(number: int) -> tuple[str, ...]:
-    joints = (f"hip {number}", f"knee {number}")
-    return (*(f"{joint} {what}" for joint in joints for what in ("angle", "speed")), f"leg {number} contact")
-
-
-_HULL = ("hull angle", "hull angular speed", "horizontal speed", "vertical speed")
-# The key is the environment's id without its version.
-ENVIRONMENTS = {
-    "CartPole": Names(("position", "velocity", "angle", "angular velocity"), ("left", "right")),
-    "CartPoleSwingUp": Names(("position", "velocity", "cos angle", "sin angle", "angular velocity"), ("force",)),
-    "BipedalWalker": Names(
-        (*_HULL, *_leg(1), *_leg(2), *(f"lidar {ray}" for ray in range(1, 11))), ("hip 1", "knee 1", "hip 2", "knee 2")
-    ),
-}
 IMAGE_SIDES = {"digits": 8, "mnist": 16}
 
 
@@ -53,22 +40,52 @@ def default_names(genome: Genome) -> Names:
 
 
 def names_of(genome: Genome, task: str | None) -> Names:
-    """The names for `task`, an environment's id or a data set. Raises InputError if the sizes do not fit.
+    """The names for `task`, an environment's id or a data set. Raises InputError if a compiled one does not fit.
 
+    A compiled environment says its names itself; for the others of Gymnasium the spaces tell them, as far as they fit.
     A task that we have no names for, and None, give numbers.
     """
     names = default_names(genome)
-    known = ENVIRONMENTS.get((task or "").split("-v")[0])
-    if task in IMAGE_SIDES:
-        known = Names(tuple(f"pixel {i}" for i in range(IMAGE_SIDES[task] ** 2)), DIGITS)
-    if known is None:
-        return names
-    if (len(known.inputs), len(known.outputs)) != (genome.num_observed, genome.num_outputs):
+    sizes = genome.num_observed, genome.num_outputs
+    if task is None or not _is_environment(task):
+        side = IMAGE_SIDES.get(task or "")
+        known = Names(tuple(f"pixel {i}" for i in range(side**2)), DIGITS) if side else names
+        return known if (len(known.inputs), len(known.outputs)) == sizes else names
+    from envs import compiled
+
+    found = compiled.find(task)
+    if found is None:
+        known = _from_spaces(task) or names
+        return known if (len(known.inputs), len(known.outputs)) == sizes else names
+    known = Names(found.compiled.inputs, found.compiled.outputs)
+    if (len(known.inputs), len(known.outputs)) != sizes:
         raise InputError(
             f"{task} has {len(known.inputs)} inputs and {len(known.outputs)} outputs, "
             f"this network {genome.num_observed} and {genome.num_outputs}"
         )
     return known
+
+
+def _is_environment(task: str) -> bool:
+    from envs.datasets import DATASETS
+
+    return task not in DATASETS
+
+
+@functools.cache
+def _from_spaces(env_name: str) -> Names | None:
+    """What the spaces of one of Gymnasium's own environments tell; a user's is never made for a picture."""
+    from envs.gym_task import Rules, is_known, look_at
+    from envs.spaces import Actions, Observations
+
+    if not is_known(env_name):
+        return None
+    try:
+        found = look_at(Rules(env_name, {}, None, False))
+        inputs, outputs = Observations(found.observation_space, env_name), Actions(found.action_space, env_name)
+    except InputError:  # without the arguments of its run it may not be one that can be made
+        return None
+    return Names(inputs.names, outputs.names)
 
 
 def neuron_names(genome: Genome, names: Names) -> list[str]:
