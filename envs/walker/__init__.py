@@ -11,7 +11,7 @@ that it gives the same bits. The files read as the method does:
 - `impact`: when, within a step, a body first touches, and what then happens to it
 - `simulation`: a step of all of it
 - `lidar`, `terrain`: what the walker sees and walks on
-- `environment`: start, observation, reward and end, as Gymnasium's class defines them
+- `envs/compiled/bipedal_walker.py`: start, observation, reward and end, as Gymnasium's class defines them
 
 The method is that of E. Catto, "Iterative Dynamics with Temporal Coherence" (GDC 2005), "Modeling and Solving
 Constraints" (GDC 2009) and "Continuous Collision" (GDC 2013).
