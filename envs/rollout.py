@@ -18,7 +18,7 @@ from gymnasium.envs.registration import load_env_creator
 from envs import compiled
 from envs.compiled import Found, seam
 from envs.compiled.seam import ACTION, LARGEST, LENGTH, LIVE, OVER, REWARD, SINGLE, TERMINATED, TOTAL
-from evolution.errors import InputError
+from evolution.errors import InputError, RunError
 from evolution.genome import Genome
 from networks import twins
 from networks.compiled import LANES, WEIGHT, WIDTH, FlatNetworks, evaluate, flatten, new_values
@@ -60,7 +60,7 @@ def episodes(
     environment makes of it: the reward NaN, or with argmax the action of the first NaN.
 
     Raises InputError for an environment without a kernel or for another kind of action than it takes, ValueError for
-    networks or weights of another shape.
+    networks or weights of another shape, RunError where a kernel has no room for what happens in an episode.
     """
     found = _find(env_name, env_kwargs)
     environment = found.compiled
@@ -76,7 +76,10 @@ def episodes(
     lengths = np.empty(rewards.shape, np.int64)
     max_steps = max_episode_steps or found.max_episode_steps or MAX_EPISODE_STEPS
     first = _starts(found, seeds)
-    _episodes(found.parameters, scale_actions, flat, values, individual, first, max_steps, rewards, lengths)
+    try:
+        _episodes(found.parameters, scale_actions, flat, values, individual, first, max_steps, rewards, lengths)
+    except RuntimeError as error:  # of a kernel that has no room for what happens
+        raise RunError(f"{env_name}: {error}") from error
     return rewards, lengths
 
 

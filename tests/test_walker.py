@@ -12,10 +12,11 @@ from envs import rollout
 from envs.compiled import find
 from envs.walker import bodies, joints
 from envs.walker.bodies import BODY, HULL_AT, THIGH_AT
-from envs.walker.contact import clip, feature
+from envs.walker.contact import MOST_CONTACTS, NUM_FLOATS, NUM_INTEGERS, clip, feature
 from envs.walker.rotation import sine_cosine
 from envs.walker.simulation import new_world, prepare_joints
-from envs.walker.terrain import terrain
+from envs.walker.terrain import LENGTH, terrain
+from evolution.errors import RunError
 from networks.compiled import LANES, WIDTH
 from tests.genomes import evolved
 
@@ -82,6 +83,19 @@ def test_ids_and_the_hardcore_walker() -> None:
     found = find(NAME)
     assert found is not None
     assert found.max_episode_steps == 1600
+
+
+def test_too_many_contacts_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start whose contacts, all the same, leave no room for those that the first steps add."""
+    first = rollout.starts(NAME, [0])[0]
+    at = bodies.NUM_ROWS + LENGTH
+    count = int(first[at])
+    integers, floats = np.split(first[at + 1 :], [count * NUM_INTEGERS])
+    of_one = np.tile(integers[:NUM_INTEGERS], MOST_CONTACTS), np.tile(floats[:NUM_FLOATS], MOST_CONTACTS)
+    full = np.concatenate([first[:at], [MOST_CONTACTS], *of_one])
+    monkeypatch.setattr(rollout, "_starts", lambda found, seeds: full[None])
+    with pytest.raises(RunError, match=r"BipedalWalker-v3: .* room for"):
+        rollout.episodes([evolved(2, 24, 4, mutations=60)], NAME, [1.0], [0], take_argmax_action=False)
 
 
 def test_masses_are_the_wheels() -> None:
