@@ -26,8 +26,7 @@ from tests.genomes import evolved
 
 RULES = list(LEARNING_RULES)
 RELU = ACTIVATION_NAMES.index("relu")
-# Rules in which errors may cancel to 0 but for rounding: an optimiser that divides by their size makes a step of that.
-CANCELLING = ("sign_symmetry", "pepita", "predictive_coding")
+DEEP = 6  # where `deep` is in the chunk of all kinds
 SETTINGS: dict[str, Any] = {"learning_rule": "backprop", "optimizer": "adam", "lr": 0.01, "num_epochs": 2}
 
 
@@ -80,6 +79,7 @@ def chunk_of_all_kinds() -> list[Genome]:
     sizes = ((0.5, 40), (1.0, 150), (0.05, 20))
     genomes = [evolved(i, 8, 3, p, m, with_weights=True) for i, (p, m) in enumerate(sizes)]
     genomes += [evolved(i + 10, 8, 3, p, m, with_weights=True, use_bias=True) for i, (p, m) in enumerate(sizes)]
+    assert len(genomes) == DEEP
     return [*genomes, deep(rng), wide(rng), disconnected(rng), made([0] * 8 + [1] * 3, [], [])]
 
 
@@ -124,6 +124,10 @@ def test_every_rule_and_optimizer_agrees_with_torch_after_twenty_steps(rule: str
         "optimizer": optimizer,
         "lr": lr,
         "lr_hebbian": 0.05,
+        # With the defaults both rules have differences of numbers so near to each other that rounding shows in them,
+        # and adam, which divides by the size of a gradient, makes as much of that as of a large one.
+        "pepita_scale": 0.3,
+        "predictive_rate": 0.3,
         "num_epochs": 2,
         "batch_size": batch_size,
     }
@@ -131,8 +135,9 @@ def test_every_rule_and_optimizer_agrees_with_torch_after_twenty_steps(rule: str
     fast = train_population(genomes, images, labels, order=order, draws=back, **options)
     for genome, own, result in zip(genomes, back, fast, strict=True):
         reference = training.train(genome, images, labels, order=order, draws=own, **options)
-        if rule in CANCELLING and optimizer != "sgd":
-            np.testing.assert_allclose(result.losses, reference.losses, rtol=0, atol=0.1)
+        if rule == "sign_symmetry" and optimizer == "adam" and genome is genomes[DEEP]:
+            # Its hidden neurons reach all outputs by weights of one sign, so that their error is m times the sum of
+            # the softmax's errors, which is 0: both twins have nothing but rounding, and adam divides it by its size.
             continue
         np.testing.assert_allclose(result.weights, reference.weights, rtol=0, atol=1e-4)
         np.testing.assert_allclose(result.losses, reference.losses, rtol=0, atol=1e-3)
@@ -201,8 +206,7 @@ def test_every_activation_agrees_with_torch(name: str, rule: str) -> None:
     fast = train_population(genomes, images, labels, order=order, draws=back, **options)
     for genome, own, result in zip(genomes, back, fast, strict=True):
         reference = training.train(genome, images, labels, order=order, draws=own, **options)
-        atol = 1e-3 if rule == "predictive_coding" else 1e-5  # twenty steps of waves make much of the last bit
-        np.testing.assert_allclose(result.weights, reference.weights, rtol=0, atol=atol)
+        np.testing.assert_allclose(result.weights, reference.weights, rtol=0, atol=1e-5)
         np.testing.assert_allclose(result.losses, reference.losses, rtol=1e-5)
 
 
@@ -415,7 +419,10 @@ def test_only_the_connections_into_outputs_change(rule: str, only_outputs: bool,
 
 @pytest.mark.parametrize("rule", RULES)
 def test_neurons_that_reach_no_output(rule: str) -> None:
-    """Connections into hidden neurons 14 and 15 have no gradient; rules that do without one change them."""
+    """Connections into hidden neurons 14 and 15 have no gradient; rules that do without one change them.
+
+    In predictive coding their values lag behind what is below, and so they pull on it.
+    """
     genome = disconnected(np.random.default_rng(1))
     genome = replace(genome, weights=np.abs(weights_of(genome)))
     images, labels = data(200)

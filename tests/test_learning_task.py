@@ -216,6 +216,20 @@ def test_workers_do_not_change_a_bit(evaluator):
         t.close()
 
 
+@pytest.mark.parametrize("rule", ["weight_mirror", "node_perturbation", "reward_modulated", "sign_symmetry_batch"])
+def test_workers_do_not_change_a_bit_of_rules_with_noise(rule):
+    """Noise is a function of a network's own seed, not of who draws it or when."""
+    genomes = population(use_bias=True)
+    pools = Workers(1), Workers(2, "threading"), Workers(4, "threading")
+    tasks = [task(workers=pool, learning_rule=rule, evaluator="compiled") for pool in pools]
+    one, two, four = (t.evaluate(genomes, np.random.default_rng(3)) for t in tasks)
+    same(one, two)
+    same(one, four)
+    assert not np.array_equal(one.trained[2].weights, genomes[2].weights)
+    for t in tasks:
+        t.close()
+
+
 @pytest.mark.parametrize("evaluator", EVALUATORS)
 def test_a_network_learns_as_it_would_alone(evaluator):
     genomes = population()

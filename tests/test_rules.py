@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from genomes import evolved
 
+from envs.datasets import Dataset
+from evolution import checkpoint
 from evolution.genome import ACTIVATION_NAMES, Genome
-from learning import LEARNING_RULES, noise, training
+from learning import LEARNING_RULES, noise, session, training
 from learning.compiled import train_population
 from learning.rules import Draws
+from learning.session import SessionSettings, SessionState
 from learning.settings import TrainingSettings
+from learning.training import connection_gradients
 
 Array = Any
 FUNCTIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {  # f and f'
@@ -242,6 +246,15 @@ def mixed(seed: int) -> Genome:
     return replace(genome, activations=activations.astype(np.int8), weights=weights)
 
 
+def with_a_dead_end() -> Genome:
+    """Input 0 -> hidden 4 -> hidden 5 -> output 2, input 1 -> output 3, and hidden 6, from 0 and 4, leads nowhere."""
+    layers = np.array([0, 0, 3, 3, 1, 2, 2], np.int32)
+    pairs = np.array([(0, 4), (4, 5), (5, 2), (1, 3), (0, 6), (4, 6)], np.int32)
+    weights = np.array([0.5, 0.8, 1.2, -0.3, 0.4, 0.9], np.float32)
+    activations = np.array([0, 0, 0, 0] + [ACTIVATION_NAMES.index("relu")] * 3, np.int8)
+    return Genome(2, 2, layers, activations, pairs, weights)
+
+
 def batches(genome: Genome, count: int, size: int) -> tuple[Array, Array]:
     rng = np.random.default_rng(count)
     images = rng.random((count * size, genome.num_observed), np.float32)
@@ -266,10 +279,11 @@ CONSTANTS: dict[str, Any] = {
 
 @pytest.mark.parametrize("rule", LEARNING_RULES)
 def test_every_rule_is_its_equation(rule: str) -> None:
-    """Two batches of seven on three random networks, by torch and by the kernel; weights, feedback and losses."""
+    """Two batches of seven on random networks and one with a dead end, by torch and by the kernel; weights, feedback
+    and losses.
+    """
     settings = TrainingSettings(rule, batch_size=7, num_epochs=1, **CONSTANTS)
-    for seed in (1, 2, 5):
-        genome = mixed(seed)
+    for seed, genome in enumerate((mixed(1), mixed(2), mixed(5), with_a_dead_end())):
         images, labels = batches(genome, 2, 7)
         draws = training.draw(genome, rule, np.random.default_rng(seed))
         written = Written(genome, settings, draws)
@@ -284,3 +298,131 @@ def test_every_rule_is_its_equation(rule: str) -> None:
             np.testing.assert_allclose(found.losses[0], written.losses, rtol=2e-6)
             if found.feedback is not None and rule in ("kolen_pollack", "weight_mirror", "direct_kolen_pollack"):
                 np.testing.assert_allclose(found.feedback, written.b, rtol=2e-5, atol=2e-6)
+
+
+# ---- what theory says ----------------------------------------------------------------------------------------------
+
+
+def angle(a: Array, b: Array) -> float:
+    """In degrees."""
+    a, b = a.ravel().astype(float), b.ravel().astype(float)
+    return float(np.degrees(np.arccos(np.clip(a @ b / np.linalg.norm(a) / np.linalg.norm(b), -1, 1))))
+
+
+def test_predictive_coding_tends_to_backpropagation_as_errors_shrink() -> None:
+    """The bias makes one class ever surer, and every image is of that class."""
+    genome = mixed(1)
+    bias = genome.num_inputs - 1
+    into_second = (genome.connections[:, 1] == genome.num_inputs + 1) & (genome.connections[:, 0] == bias)
+    assert into_second.any()
+    images, _ = batches(genome, 1, 20)
+    labels = np.ones(20, np.int64)
+    differences = []
+    for sure in (0.0, 3.0, 6.0):
+        weights = np.where(into_second, np.float32(sure), genome.weights)
+        surer = replace(genome, weights=weights.astype(np.float32))
+        exact = connection_gradients(surer, images, labels, "backprop")
+        found = connection_gradients(
+            surer, images, labels, "predictive_coding", predictive_steps=300, predictive_rate=0.1
+        )
+        differences.append(np.linalg.norm(found - exact) / np.linalg.norm(exact))
+    assert differences[0] > 3 * differences[1] > 30 * differences[2]
+    assert differences[2] < 0.01
+
+
+@pytest.mark.parametrize("rule", ["kolen_pollack", "weight_mirror"])
+def test_learned_feedback_turns_to_the_weights(rule: str) -> None:
+    """From about 90 degrees to within 10, on the connections that carry errors back."""
+    genome = mixed(2)
+    images, _ = batches(genome, 20, 50)
+    labels = ((images - 0.5) @ np.random.default_rng(7).normal(size=(images.shape[1], 3))).argmax(1)  # can be learned
+    draws = training.draw(genome, rule, np.random.default_rng(0))
+    constants = CONSTANTS | {"lr": 0.3, "kolen_pollack_decay": 0.003}
+    settings = TrainingSettings(rule, batch_size=50, num_epochs=60, **constants)
+    order = training.draw_order(60, len(images), np.random.default_rng(1))
+    (result,) = train_population([genome], images, labels, settings, order=order, draws=[draws])
+    carry = genome.connections[:, 0] >= genome.num_inputs
+    assert result.feedback is not None
+    assert draws.feedback is not None
+    assert angle(draws.feedback[carry], genome.weights[carry]) > 50
+    assert angle(result.feedback[carry], result.weights[carry]) < 10
+
+
+def test_node_perturbation_is_the_gradient_in_the_mean_over_its_noise() -> None:
+    genome = mixed(1)
+    images, labels = batches(genome, 1, 20)
+    rng = np.random.default_rng(0)
+    draws = [training.draw(genome, "node_perturbation", rng) for _ in range(1000)]
+    settings = TrainingSettings("node_perturbation", "sgd", 1.0, batch_size=20, num_epochs=1, noise_sigma=0.01)
+    order = np.arange(20)[None]
+    results = train_population([genome] * 1000, images, labels, settings, order=order, draws=draws)
+    changes = np.stack([result.weights - genome.weights for result in results])
+    into_hidden = genome.connections[:, 1] >= genome.num_inputs + genome.num_outputs
+    exact = -connection_gradients(genome, images, labels, "backprop")[into_hidden]
+    assert angle(changes.sum(0)[into_hidden], exact) < 25
+    assert np.median([angle(change[into_hidden], exact) for change in changes]) > 60  # one draw says little
+
+
+def test_sign_symmetry_with_the_sizes_of_the_weights_is_backpropagation() -> None:
+    for seed in (1, 2, 5):
+        genome = mixed(seed)
+        images, labels = batches(genome, 1, 20)
+        constants = {"feedback": genome.weights, "sign_symmetry_scale": 1.0}
+        found = connection_gradients(genome, images, labels, "sign_symmetry_fixed", **constants)
+        exact = connection_gradients(genome, images, labels, "backprop")
+        np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("rule", ["direct_random_target", "direct_feedback_alignment", "local_loss", "hebbian"])
+def test_the_outputs_learn_as_in_backpropagation(rule: str) -> None:
+    """Whatever hidden neurons learn from; the bits are the same."""
+    genome = mixed(2)
+    images, labels = batches(genome, 1, 20)
+    draws = training.draw(genome, rule, np.random.default_rng(0))
+    found = connection_gradients(genome, images, labels, rule, draws.feedback, seed=draws.seed)
+    exact = connection_gradients(genome, images, labels, "backprop")
+    into_outputs = genome.connections[:, 1] < genome.num_inputs + genome.num_outputs
+    np.testing.assert_array_equal(found[into_outputs], exact[into_outputs])
+    assert np.abs(found - exact)[~into_outputs].max() > 1e-3
+
+
+# ---- interrupted ---------------------------------------------------------------------------------------------------
+
+
+REMEMBERING = [
+    "kolen_pollack",
+    "weight_mirror",
+    "direct_kolen_pollack",
+    "node_perturbation",
+    "reward_modulated",
+    "sign_symmetry_batch",
+]
+
+
+@pytest.mark.parametrize("rule", REMEMBERING)
+def test_a_training_goes_on_from_a_checkpoint_as_if_never_interrupted(rule: str) -> None:
+    """Through the bytes of a checkpoint: learned feedback, running means, how far the noise is."""
+    genome = mixed(1)
+    images, labels = batches(genome, 4, 10)
+    dataset = Dataset(images, labels, images, labels)
+
+    def states(num_epochs: int, state: SessionState | None = None) -> list[SessionState]:
+        training = TrainingSettings(rule, "adam", batch_size=10, num_epochs=num_epochs)
+        return list(session.epochs(genome, dataset, SessionSettings(3, training, 20), state))
+
+    begun = checkpoint.encode(*session.pack(states(2)[-1]))
+    resumed = states(4, session.unpack(*checkpoint.decode(begun)))
+    whole = states(4)
+    assert [state.progress for state in resumed] == [3, 4]
+    for on, never in zip(resumed, whole[3:], strict=True):
+        assert checkpoint.encode(*session.pack(on)) == checkpoint.encode(*session.pack(never))
+        assert on.measured == never.measured
+    forgetful = replace_state(session.unpack(*checkpoint.decode(begun)), states(1)[0])
+    assert not np.array_equal(states(4, forgetful)[-1].trained.weights, whole[-1].trained.weights)
+
+
+def replace_state(state: SessionState, other: SessionState) -> SessionState:
+    """With the rule's own state of another."""
+    own = {name: array for name, array in other.trainer.items() if name.startswith("rule/")}
+    assert own
+    return replace(state, trainer={**state.trainer, **own})

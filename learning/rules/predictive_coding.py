@@ -114,6 +114,8 @@ class PredictiveCoding(LearningRule):
     errors shrink and steps grow. An error needs at least as many steps as there are layers between.
     """
 
+    trains_all = True  # a neuron that leads to no output still pulls on those below it, as its value lags behind
+
     def learn(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             activities = self.network(images)
