@@ -132,7 +132,7 @@ WRONG = {
     "unknown": (("CartPol-v0", {}), "no such environment; did you mean CartPole"),
     "no argmax for a Box": (("CartPoleSwingUp", {}), "it must be false"),
     "argmax for Discrete": (("CartPole-v0", {"take_argmax_action": False}), "it must be true"),
-    "no kernel": (("Acrobot-v1", {"evaluator": "compiled"}), "no compiled Acrobot-v1"),
+    "no kernel": (("LunarLander-v3", {"evaluator": "compiled"}), "no compiled LunarLander-v3"),
     "a text": (("broken_environments:Telling-v0", {}), "observations are Text.*; Box, Discrete"),
     "no such module": (("nowhere:Thing-v0", {}), "cannot be made"),
     "unknown arguments": (("BipedalWalker-v3", {"env_kwargs": {"softcore": True}}), "with env_kwargs .*cannot be made"),
