@@ -4,7 +4,7 @@ import gymnasium
 import pytest
 from runs import ROOT
 
-from envs import compiled
+from envs import compiled, gym_task
 from envs.gym_task import GymTask, Rules, look_at
 from envs.spaces import Actions, Observations, kind
 from evolution.loop import EvolutionSettings, generations
@@ -29,7 +29,9 @@ def test_the_table_in_the_docs_is_current():
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_every_environment_can_be_evolved_for(name):
+def test_every_environment_can_be_evolved_for(name, monkeypatch):
+    monkeypatch.setattr(gym_task, "CONFIRMATION_TRIALS", 1)
+    monkeypatch.setattr(gym_task, "TEST_TRIALS", 1)
     size = 16 if "Racing" in name else None
     evaluator = "reference" if compiled.find(name) else "auto"  # the kernels have tests of their own
     task = GymTask(
