@@ -8,10 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The walker's tests come first and in one process: their kernels compile for a minute where none is kept."""
+    """The walker's tests come first: their kernels compile for a minute where none is kept."""
     walker = [item for item in items if item.path.name == "test_walker.py"]
-    for item in walker:
-        item.add_marker(pytest.mark.xdist_group("walker"))
     items[:] = walker + [item for item in items if item not in walker]
