@@ -20,8 +20,6 @@ from evolution.errors import RunError
 from networks.compiled import LANES, WIDTH
 from tests.genomes import evolved
 
-pytestmark = pytest.mark.xdist_group("walker")  # so that one process compiles, not two
-
 NAME = "BipedalWalker-v3"
 F = np.float32
 
