@@ -94,12 +94,15 @@ def test_evaluation_periods_of_an_epoch_of_fewer_than_ten_batches(period, expect
 def test_reward_and_accuracy_are_means_over_the_period(evaluator, period, monkeypatch):
     losses = np.stack([np.arange(12), np.arange(100, 112)]).astype(np.float32)
     fixed = training.Training(np.ones((3, 18), np.float32), losses, losses / 200)
+    made = task(
+        evaluation_period=period, evaluator=evaluator
+    )  # compares kernel and reference, so before they are fakes
     if evaluator == "reference":
         monkeypatch.setattr(learning.task, "train", lambda *_, **__: fixed)
     else:
         monkeypatch.setattr("learning.compiled.train_population", lambda genomes, *_, **__: [fixed] * len(genomes))
     genome = Genome.initial(6, 3, 1.0, np.random.default_rng(0), with_weights=True)
-    fitness = task(evaluation_period=period, evaluator=evaluator).evaluate([genome], np.random.default_rng(0))
+    fitness = made.evaluate([genome], np.random.default_rng(0))
     mean = EVALUATION_PERIODS[period](losses.astype(np.float64)).mean()
     assert fitness.of(0) == {"reward": -mean, "acc": pytest.approx(mean / 200)}
     assert fitness.objectives == ("reward", "reward")
