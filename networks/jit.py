@@ -6,7 +6,8 @@ a pole, would change nothing. Here compiled code is good while nothing changes t
 the files that the types of its arguments come from, files named by `made_of`, and all files of the program that any of
 these import.
 
-A cache is a convenience. An entry that cannot be read is a miss, and one that cannot be written is done without.
+A cache is a convenience. An entry that cannot be read is a miss, and one that cannot be written is done without. What
+two processes want at the same time one compiles, and the other waits for it.
 """
 
 import ast
@@ -25,6 +26,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numba
 from numba import types
 from numba.core.caching import _Cache
@@ -36,6 +38,7 @@ from numba.misc.appdirs import user_cache_dir
 ROOT = Path(__file__).resolve().parent.parent
 NOT_OURS = {"builtins", "numba", "numpy"}  # packages of types whose code is part of numba's version
 INSTALLED = {"site-packages", "dist-packages"}
+PATIENCE = 300.0  # seconds that one process waits for what another compiles
 LOG = logging.getLogger(__name__)
 
 operation: Any = intrinsic  # an instruction by its LLVM name; mypy would see the function that builds it
@@ -57,7 +60,9 @@ def inlined(function: Callable) -> Any:
 def _kept(dispatcher: Any) -> Any:
     file = Path(inspect.getfile(dispatcher.py_func))
     if file.is_file():  # a notebook's cell is none: what it is made of cannot be known
-        dispatcher._cache = KernelCache(dispatcher.py_func, file.resolve())
+        cache = KernelCache(dispatcher.py_func, file.resolve())
+        dispatcher._cache = cache
+        dispatcher.compile = cache.letting_go(dispatcher.compile)
     return dispatcher
 
 
@@ -86,6 +91,7 @@ class KernelCache(_Cache):
     def __init__(self, function: Callable, file: Path) -> None:
         self._function, self._file = function, file
         self._folders = cache_folders(file)
+        self._locks: dict[Any, filelock.BaseFileLock] = {}  # of the signatures that compile now
         sources(file)  # read now: a file that is edited while kernels compile is not what they are made of
 
     @property
@@ -93,16 +99,57 @@ class KernelCache(_Cache):
         return str(self._folders[0])
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
-        """The compiled code, or None where there is none that is whole and good."""
+        """The compiled code, or None where there is none that is whole and good.
+
+        None also says that it is for this process to compile it: others that want it wait until it `lets_go`.
+        """
         target_context.refresh()
-        kind, stamp = self._kind(signature, target_context.codegen()), self._stamp(signature)
+        kind = self._kind(signature, target_context.codegen())
+        name = f"{kind}.{self._stamp(signature)}.nbc"
+        found = self._read(name, target_context)
+        if found is None:
+            _tell_once()
+            self._lock(signature, f"{kind}.lock")
+            found = self._read(name, target_context)  # another process may have compiled it meanwhile
+        return found
+
+    def _read(self, name: str, target_context: Any) -> Any:
         for folder in self._folders:
             with contextlib.suppress(Exception):  # of a damaged file anything may come
-                content = (folder / f"{kind}.{stamp}.nbc").read_bytes()
+                content = (folder / name).read_bytes()
                 if hashlib.sha256(content[32:]).digest() == content[:32]:
                     return CompileResult._rebuild(target_context, *pickle.loads(content[32:]))
-        _tell_once()
         return None
+
+    def _lock(self, signature: Any, name: str) -> None:
+        """Wait until no other process compiles this, and let others wait. What cannot be locked is compiled unlocked.
+
+        A kernel that calls others waits for theirs while it holds its own lock. Nothing waits in a circle, since
+        kernels do not call each other in one.
+        """
+        for folder in self._folders:
+            with contextlib.suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+                lock = filelock.FileLock(folder / name, timeout=PATIENCE, fallback_to_soft=False)
+                lock.acquire()
+                self._locks[signature] = lock
+                return
+
+    def letting_go(self, compile_: Callable) -> Callable:
+        """The same `compile`, after which the lock on a signature is released and its file removed."""
+
+        def compile_and_let_go(signature: Any) -> Any:
+            try:
+                return compile_(signature)
+            finally:
+                lock = self._locks.pop(signature, None)
+                if lock is not None:
+                    with contextlib.suppress(OSError):
+                        os.unlink(lock.lock_file)  # before it is released: afterwards it may be another's
+                    with contextlib.suppress(OSError):
+                        lock.release()
+
+        return compile_and_let_go
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keep compiled code in the first folder that takes it, in place of code for the same signature."""

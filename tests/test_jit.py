@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import TypingError
 
 from networks import jit
 from networks.jit import ROOT, cache_folders, kernel, sources, stamp
@@ -179,6 +180,64 @@ def test_a_kernel_of_no_file_is_not_kept():
     half = kernel(namespace["half"])
     assert half(3.0) == 1.5
     assert half.stats.cache_path is None
+
+
+SLOW = """
+import time
+from numba.extending import overload
+from networks.jit import kernel
+
+def wait(x):
+    pass
+
+@overload(wait)
+def compiled_wait(x):
+    time.sleep(1.0)  # the compiler does, so that all processes meet
+    return lambda x: x
+
+@kernel
+def inner(x):
+    return wait(x)
+
+@kernel
+def outer(x):
+    return inner(x)
+
+assert outer(2.0) == 2.0
+print(*(sum(one.stats.cache_misses.values()) for one in (outer, inner)))
+"""
+
+
+def _at_once(folder, count=3):
+    """What that many processes print that want the same code at the same time, sorted."""
+    (folder / "slow.py").write_text(SLOW)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(folder / "cache")}
+    command = [sys.executable, str(folder / "slow.py")]
+    running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(count)]
+    return sorted(process.communicate(timeout=120)[0].strip() for process in running)
+
+
+def test_what_several_processes_want_at_once_is_compiled_once(tmp_path):
+    assert _at_once(tmp_path) == ["0 0", "0 0", "1 1"]
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def _no_locks(*_, **__):
+    raise OSError(38, "Function not implemented")
+
+
+def test_a_lock_that_cannot_be_made_is_done_without(program, monkeypatch):
+    monkeypatch.setattr(jit.filelock.BaseFileLock, "acquire", _no_locks)
+    assert program.run() == (4.0, (0, 1), [])
+    assert program.run() == (4.0, (1, 0), [])
+
+
+def test_a_kernel_that_does_not_compile_leaves_no_lock(program):
+    program.edit("kernels.py", "factors.FACTOR * pair.x", "pair.y")
+    with pytest.raises(TypingError):
+        program.run()
+    assert not list(program.folder.rglob("*.lock"))
+    assert not sys.modules["kernels"].double._cache._locks
 
 
 def test_a_copied_program_keeps_its_compiled_code(tmp_path):
