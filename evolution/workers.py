@@ -10,7 +10,7 @@ import threading
 import time
 import urllib.parse
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from multiprocessing import resource_tracker
@@ -219,22 +219,22 @@ class _Cluster:
         return max(1, sum(cores.values()))
 
     def _check(self, workers: Iterable[str]) -> None:
-        """Raise InputError for a new worker that would not compute the same as this process."""
+        """Raise InputError for a new worker that would not compute the same as this process, or the scheduler if it
+        could not unpickle what passes through it.
+        """
         new = [worker for worker in workers if worker not in self._checked]
         if not new:
             return
         look_around = _looking_around()
         own = look_around()
+        first = not self._checked
         for worker, found in self._client.run(look_around, workers=new, on_error="ignore").items():
-            if not found["program"]:
-                raise InputError(
-                    f"the Dask worker {worker} does not find this program; start it with PYTHONPATH set to the folder "
-                    "of the scripts"
-                )
-            for name in own:
-                if found.get(name) != own[name]:
-                    raise InputError(f"the Dask worker {worker} has {name} {found.get(name)}, this process {own[name]}")
+            _agree(f"worker {worker}", own, found)
             self._checked.add(worker)
+        if first:
+            found = self._client.run_on_scheduler(look_around)
+            computes = {name: found.get(name) for name in COMPUTES_WITH if name in own}  # which the scheduler does not
+            _agree(f"scheduler {self._address}", own | computes | {"machine": found["machine"]}, found)
 
     def _send(self, value: Any) -> Any:
         """What stands for the object in a call: itself where it is small, else its result of a task.
@@ -338,6 +338,17 @@ def _looking_around() -> Callable[[], dict[str, Any]]:
         return found
 
     return look_around
+
+
+def _agree(other: str, own: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Raise InputError where another process of the cluster differs from this one."""
+    if not found["program"]:
+        raise InputError(
+            f"the Dask {other} does not find this program; start it with PYTHONPATH set to the folder of the scripts"
+        )
+    for name in own:
+        if found.get(name) != own[name]:
+            raise InputError(f"the Dask {other} has {name} {found.get(name)}, this process {own[name]}")
 
 
 def _silence(package: str) -> None:

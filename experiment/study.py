@@ -546,7 +546,7 @@ def _interrupt(running: Sequence[_Running]) -> None:
 
 def _outcome(study: Study, one: _Running, before: Outcome | None) -> Outcome:
     one.said.seek(0)
-    lines = one.said.read().decode(errors="replace").strip().splitlines() or [""]
+    said = one.said.read().decode(errors="replace")
     one.said.close()
     seconds = time.monotonic() - one.began + (before.seconds if before else 0)
     status = one.process.returncode
@@ -555,7 +555,17 @@ def _outcome(study: Study, one: _Running, before: Outcome | None) -> Outcome:
     if one.asked_to_stop and status in (143, -signal.SIGTERM):
         return Outcome("stopped", seconds, length(study, one.cell))
     how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
-    return Outcome("failed", seconds, length(study, one.cell), lines[-1].removeprefix("error: ") or how)
+    return Outcome("failed", seconds, length(study, one.cell), _last_word(said) or how)
+
+
+def _last_word(said: str) -> str:
+    """The line that says why a cell failed: its last; of a traceback that which names the exception, whose text may
+    have more lines.
+    """
+    if "Traceback (most recent call last):" in said:
+        after = said.rpartition("Traceback (most recent call last):")[2].splitlines()[1:]
+        return next((line for line in after if line and not line[0].isspace()), "")
+    return (said.strip().splitlines() or [""])[-1].removeprefix("error: ")
 
 
 def _json(study: Study, journal: Mapping[str, Outcome]) -> str:

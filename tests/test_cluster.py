@@ -172,6 +172,16 @@ def test_workers_that_do_not_find_the_program_are_refused(tmp_path):
             Workers(1, "dask", cluster.address)
 
 
+def test_a_scheduler_that_does_not_find_the_program_is_refused(tmp_path):
+    """It unpickles what goes through it: without the program every evaluation fails, and Dask's line names no cause."""
+    with contextlib.closing(Cluster(tmp_path, PYTHONPATH="")) as cluster:
+        cluster.add_workers(1, "--no-nanny", env=ENVIRONMENT)
+        with pytest.raises(
+            InputError, match=r"^the Dask scheduler tcp://\S+ does not find this program; start it with"
+        ):
+            Workers(1, "dask", cluster.address)
+
+
 def test_a_cluster_without_workers_is_waited_for_and_then_given_up(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(workers_module, "WORKER_TIMEOUT", 0.5)
     with (

@@ -260,6 +260,18 @@ def test_a_cell_that_fails_is_recorded_and_the_others_go_on(write, tmp_path):
     assert "Nonsense" in journal["Nonsense-v0"].line
 
 
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("a warning\nerror: no such file\n", "no such file"),
+        ("Traceback (most recent call last):\n  File x\n    f()\nRuntimeError: two\nlines\n", "RuntimeError: two"),
+        ("", ""),
+    ],
+)
+def test_a_failed_cells_line_names_the_cause(said, line):
+    assert module._last_word(said) == line
+
+
 def test_time_that_is_over_and_signals_leave_what_can_be_gone_on_with(write, tmp_path):
     fixed = TINY | {"num_generations": 10**6, "test_every": 10**6}
     file, folder = write(fixed=fixed, grid={"seed": [0]}), tmp_path / "out"
