@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from analysis.names import Names, default_names, names_of, task_of
 from evolution.errors import InputError
+from evolution.files import network_path
 from evolution.genome import Genome
 
 ENDINGS = {".png", ".svg", ".csv", ".md", ".json"}
@@ -18,20 +19,12 @@ ENDINGS = {".png", ".svg", ".csv", ".md", ".json"}
 OTHERS_ENDINGS = {".pdf", ".eps", ".ps", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".txt", ".xlsx", ".html"}
 LONGEST_NAME = 255  # bytes, of a file, on usual file systems
 LONGEST_ENDING = len("-conditions.json")  # that a command puts behind a name
-CHAMPIONS = Path(__file__).resolve().parent.parent / "champions"
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "network", metavar="NETWORK", type=network_path, help="a saved network's file, or champions/NAME"
     )
-
-
-def network_path(name: str) -> Path:
-    """The file of a network: as it is named, or one of the repository's champions as `champions/NAME`."""
-    path = Path(name)
-    champion = CHAMPIONS / f"{path.name.removesuffix('.json')}.json"
-    return champion if path.parent == Path("champions") and not path.is_file() and champion.is_file() else path
 
 
 def add_destination(parser: argparse.ArgumentParser, default: str) -> None:

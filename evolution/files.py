@@ -6,6 +6,16 @@ import tempfile
 from pathlib import Path
 
 TEMPORARY = ".unfinished."  # how the names of files begin that are being written
+CHAMPIONS = Path(__file__).resolve().parent.parent / "champions"  # networks that come with the program
+
+
+def network_path(name: str) -> Path:
+    """The file of a network: as it is named, `~` being the home, or of one that comes with the program as
+    `champions/NAME`.
+    """
+    path = Path(os.path.expanduser(name))
+    champion = CHAMPIONS / f"{path.name.removesuffix('.json')}.json"
+    return champion if path.parent == Path("champions") and not path.is_file() and champion.is_file() else path
 
 
 def write_atomically(path: Path | str, content: bytes | str, previous: Path | None = None) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from evolution.errors import InputError
+from evolution.files import network_path
 from experiment import EXPERIMENTS, Experiment
 
 LARGE = 10**9  # more of anything is a slip of the keyboard
@@ -44,7 +45,7 @@ class Parameter:
     choices: tuple[str, ...] | Callable[[], Iterable[str]] = ()  # a function where others may add to them
     from_outside: bool = False  # besides the choices, "module:class" of one's own
     changeable: bool = False  # when a run is resumed, since it changes no result
-    is_path: bool = False  # `~` is the home, and a relative one is taken from where the program was started
+    path_of: Callable[[str], Path] | None = None  # what a text names; made absolute
     idle: Callable[["Params"], str | None] = lambda params: None  # why it has no effect beside the others
     of_the_start: bool = False  # about one start of the program, not about the experiment: not in params.yaml
 
@@ -109,7 +110,7 @@ class Parameter:
             fits = all(isinstance(key, str) for key in value) and _is_plain(value)
         if not fits:
             raise self.error(value, where)
-        return str(Path(os.path.expanduser(value)).absolute()) if self.is_path else value
+        return str(self.path_of(value).absolute()) if self.path_of else value
 
     def _is_choice(self, value: str) -> bool:
         named = self.from_outside and re.fullmatch(r"[\w.]+:\w+", value) is not None
@@ -140,6 +141,10 @@ _KINDS = {
     list: "numbers, [a, b, ...], or a line of text",
 }
 _METAVAR = {int: "N", float: "X", bool: "true|false", str: "TEXT", dict: "{NAME: VALUE}", list: "[X, ...]"}
+
+
+def _at_home(text: str) -> Path:
+    return Path(os.path.expanduser(text))
 
 
 def _is_number(value: Any) -> bool:
@@ -262,13 +267,14 @@ DECLARED: dict[str, list[Parameter]] = {
                   choices=_activations, idle=_replaced_by_a_network),
         Parameter("num_mutations", int, 0, "random mutations before training", ("one network",), low=0, high=10**6),
         Parameter("num_hidden", int, 0, "neurons of one dense hidden layer", ("one network",), low=0, high=10**5),
-        Parameter("network", str, None, "file of a saved network to train", ("one network",), is_path=True),
+        Parameter("network", str, None, "file of a saved network to train, or champions/NAME", ("one network",),
+                  path_of=network_path),
         Parameter("keep_weights", bool, False, "start from the saved network's weights", ("one network",)),
     ],
     "task and data set": [
         Parameter("dataset", str, REQUIRED, "the images, or signals", ("images",), choices=_data_sets),
         Parameter("data_dir", str, None, "folder or file of the data set; else a variable (MNIST_DIR), else data/",
-                  ("images",), changeable=True, is_path=True),
+                  ("images",), changeable=True, path_of=_at_home),
         Parameter("image_size", int, None, "pixels a side that images are resized to; else 16, and 8 for digits",
                   ("images",), low=1, high=1024),
         Parameter("deskew", bool, None, "shear images upright; else for mnist alone", ("images",)),
@@ -304,9 +310,9 @@ DECLARED: dict[str, list[Parameter]] = {
         Parameter("save_networks_every", int, 100, "generations between writings of all networks",
                   ("evolution", "learning"), low=1),
         Parameter("out_dir", str, None, "folder for the results; else out/<date and time>", of_the_start=True,
-                  is_path=True),
+                  path_of=_at_home),
         Parameter("overwrite_output", bool, False, "replace the run that is in out_dir", of_the_start=True),
-        Parameter("resume", str, None, "folder of a run to go on with", of_the_start=True, is_path=True),
+        Parameter("resume", str, None, "folder of a run to go on with", of_the_start=True, path_of=_at_home),
     ],
 }
 # fmt: on

@@ -10,7 +10,10 @@ from runs import ROOT
 
 from analysis import arguments
 from analysis.__main__ import main
+from evolution import files
 from evolution.errors import InputError
+from experiment import EXPERIMENTS
+from experiment.parameters import parameter_named
 
 
 def test_a_notebooks_backend_does_not_matter(tmp_path):
@@ -39,12 +42,15 @@ def test_a_guessed_task_never_refuses(params, tmp_path, capsys):
 
 def test_champions_have_names(tmp_path, monkeypatch):
     evolved(0).save(tmp_path / "mine.json")
-    monkeypatch.setattr(arguments, "CHAMPIONS", tmp_path)
-    assert arguments.network_path("champions/mine") == tmp_path / "mine.json"
-    assert arguments.network_path("champions/mine.json") == tmp_path / "mine.json"
-    assert str(arguments.network_path("champions/other")) == "champions/other"
-    assert str(arguments.network_path("elsewhere/mine")) == "elsewhere/mine"
+    monkeypatch.setattr(files, "CHAMPIONS", tmp_path)
+    assert files.network_path("champions/mine") == tmp_path / "mine.json"
+    assert files.network_path("champions/mine.json") == tmp_path / "mine.json"
+    assert str(files.network_path("champions/other")) == "champions/other"
+    assert str(files.network_path("elsewhere/mine")) == "elsewhere/mine"
     assert main(["draw", "champions/mine", "--to", str(tmp_path / "picture")]) == 0
+    assert parameter_named(EXPERIMENTS["run-wlnn-mnist-no-evolution"], "network", "").check(
+        "champions/mine", ""
+    ) == str(tmp_path / "mine.json")
 
 
 def test_a_negative_number_with_an_exponent_is_a_number(tmp_path):
