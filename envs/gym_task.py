@@ -89,8 +89,10 @@ class GymTask(Task):
         )
         self.num_trials, self.workers = num_trials, workers
         self.shared_weights = shared_weights or SharedWeights()
-        self.compiled = _has_kernel(evaluator, env_name, env_kwargs, observation_size)
         found = look_at(self.rules, workers)
+        if found.has_kernel:
+            compiled.import_module_of(env_name)  # which registers the kernel in this process too
+        self.compiled = _has_kernel(evaluator, env_name, env_kwargs, observation_size)
         self.observations = Observations(found.observation_space, env_name, observation_size)
         self.actions = Actions(found.action_space, env_name, scale_actions)
         self.num_inputs, self.num_outputs = self.observations.size, self.actions.size
@@ -192,6 +194,7 @@ class Look(NamedTuple):
     observation_space: spaces.Space
     action_space: spaces.Space
     max_episode_steps: int | None
+    has_kernel: bool = False
     wrong: str = ""  # why it cannot be made
 
 
@@ -248,12 +251,14 @@ def _look(all_rules: Sequence[Rules]) -> list[Look]:
         try:
             environment = make(rules.env_name, env_kwargs=rules.env_kwargs)
             limit = environment.spec.max_episode_steps if environment.spec is not None else None
-            looks.append(Look(environment.observation_space, environment.action_space, limit))
+            has_kernel = compiled.find(rules.env_name, rules.env_kwargs) is not None
+            looks.append(Look(environment.observation_space, environment.action_space, limit, has_kernel))
             _close(environment)
         except InputError as error:
-            looks.append(Look(nothing, nothing, None, str(error)))
+            looks.append(Look(nothing, nothing, None, wrong=str(error)))
         except Exception as error:
-            looks.append(Look(nothing, nothing, None, f"env_name {rules.env_name}: it has no spaces ({_line(error)})"))
+            line = f"env_name {rules.env_name}: it has no spaces ({_line(error)})"
+            looks.append(Look(nothing, nothing, None, wrong=line))
     return looks
 
 
@@ -292,6 +297,7 @@ def compiled_episodes(items: Sequence[Item], rules: Rules, take_argmax_action: b
     """Rewards and lengths (W, K) of each item by the kernels: one call for neighbours that are played alike."""
     from envs import rollout
 
+    compiled.import_module_of(rules.env_name)  # on a cluster each process learns of its kernel itself
     results: list[Result] = []
     for _, group in itertools.groupby(items, _played_alike):
         genomes, of_each, seeds = zip(*group, strict=True)

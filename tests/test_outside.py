@@ -1,11 +1,18 @@
-"""An activation and a data set that are added from outside, without an edit of the program, run through its scripts."""
+"""What is added from outside, without an edit of the program, runs through its scripts: an activation and a data set,
+a learning rule and an environment with their kernels.
+"""
 
 import json
+import re
+import sys
 
 import pytest
 import runs
 from genomes import evolved
 from runs import ROOT
+
+from evolution import outside
+from evolution.errors import InputError
 
 MODULE = '''
 import math
@@ -159,3 +166,53 @@ def test_the_program_itself_knows_neither(folder, variables):
     status, _, err = run(ROOT / "run-wann-classification.py", folder / "parameters.yaml", variables=variables)
     assert status == 2
     assert "dataset is 'bars'; it must be one of digits, mnist" in err
+
+
+# ---- by `module:name` alone, from a module in the current folder --------------------------------------------------
+
+
+def code_of(page: str) -> str:
+    """The first Python block of a guide."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)[0]
+
+
+def evolve(folder, script, **parameters):
+    """The log of a run in that folder, which ended well. It shares the project's compiled code."""
+    (folder / "parameters.yaml").write_text("".join(f"{name}: {value}\n" for name, value in parameters.items()))
+    given = ("--population_size=8", "--tournament_size=3", "--num_generations=2", "--seed=1", "--out_dir=by_name")
+    process = runs.start(ROOT / script, "parameters.yaml", *given, "--overwrite_output", cwd=folder)
+    status, log, err = runs.finish(process, 300)
+    assert status == 0, err
+    return log
+
+
+def test_a_learning_rule_from_outside_runs_by_its_name(folder):
+    (folder / "own_rule.py").write_text(code_of("adding-a-learning-rule.md"))
+    rule = "own_rule:DirectFeedbackAlignment"
+    log = evolve(folder, "run-wlnn-mnist.py", dataset="digits", num_epochs=1, learning_rule=rule)
+    assert "evaluation: compiled kernels on the CPU" in log
+    assert f"learning_rule: {rule}" in (folder / "by_name/params.yaml").read_text()
+
+
+def test_a_compiled_environment_from_outside_runs_by_its_id(folder):
+    """A worker process looks at it first; then its module registers the kernel in the run's process too."""
+    (folder / "hover.py").write_text(code_of("adding-an-environment.md"))
+    assert "evaluation: compiled episodes" in evolve(folder, "run-wann-gym.py", env_name="hover:Hover-v0")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import nothing_of_this_name\n", "No module named 'nothing_of_this_name'"),
+        ("1 / 0\n", "ZeroDivisionError: division by zero"),
+        ("def broken(:\n", r"SyntaxError: invalid syntax \(own_faulty.py, line 1\)"),
+        ("", "has no attribute 'Name'"),
+    ],
+)
+def test_a_module_from_outside_that_fails_is_one_line(text, reason, tmp_path, monkeypatch):
+    (tmp_path / "own_faulty.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_faulty", raising=False)
+    with pytest.raises(InputError, match=f"^learning_rule own_faulty:Name: cannot be imported \\(.*{reason}") as caught:
+        outside.named("own_faulty:Name", "learning_rule own_faulty:Name")
+    assert "\n" not in str(caught.value)

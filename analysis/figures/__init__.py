@@ -6,7 +6,6 @@ holds the experiments of one task.
 """
 
 import argparse
-import importlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from analysis import arguments as take
 from analysis import style
 from analysis.figures.common import Drawn, Group, NothingToDraw, TableRow, group_runs, table
 from analysis.runs import Kind, RunFolder
+from evolution import outside
 from evolution.errors import InputError
 from evolution.files import write_atomically
 
@@ -41,13 +41,9 @@ FORBIDDEN = re.compile(r"[^\w.-]+")  # in the names of files
 def function_of(name: str) -> Callable[[Sequence[Group], argparse.Namespace], Drawn]:
     """The function that draws a figure: one of FIGURES, or of one's own as `module:function`. Raises InputError."""
     where = FIGURES[name].function if name in FIGURES else name
-    module_name, colon, function_name = where.partition(":")
-    if not colon:
+    if not all(where.partition(":")):
         raise InputError(f"--only {name}: there is no such figure; there are {', '.join(FIGURES)}, or module:function")
-    try:
-        return getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"--only {name}: cannot be imported ({error})") from None
+    return outside.named(where, f"--only {name}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,7 @@ from envs.compiled import (
     swing_up,
 )
 from envs.compiled.seam import Compiled, connect
+from evolution import outside
 
 ENVIRONMENTS: dict[str, Compiled] = {}  # by the class that each computes the same as
 
@@ -31,6 +32,13 @@ def register(compiled: Compiled) -> None:
 
 for _module in (cart_pole, swing_up, mountain_car, mountain_car_continuous, pendulum, acrobot, bipedal_walker):
     register(_module.COMPILED)
+
+
+def import_module_of(env_name: str) -> None:
+    """Import the module of `module:name-v0`, which registers the id, and its kernel. Raises InputError."""
+    module, colon, _ = env_name.rpartition(":")
+    if colon:
+        outside.imported(module, f"env_name {env_name}")
 
 
 class Found(NamedTuple):

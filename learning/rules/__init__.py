@@ -2,9 +2,9 @@
 `learning.LEARNING_RULES` names them.
 """
 
-import importlib
 from typing import Any
 
+from evolution import outside
 from evolution.errors import InputError
 from learning.rules.hebbian import oja, oja_update
 from learning.rules.rule import Draws, LearningRule
@@ -15,11 +15,7 @@ __all__ = ["Draws", "LearningRule", "oja", "oja_update", "rule_class"]
 
 def rule_class(name: str) -> type[LearningRule]:
     """The class of a learning rule, by its name or by "module:class". Raises InputError for one that is not there."""
-    module, _, cls = rule_path(name).partition(":")
-    try:
-        found: Any = getattr(importlib.import_module(module), cls)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"learning_rule {name}: cannot be imported ({error})") from None
+    found: Any = outside.named(rule_path(name), f"learning_rule {name}")
     if not (isinstance(found, type) and issubclass(found, LearningRule)):
         raise InputError(f"learning_rule {name}: that is not a subclass of learning.rules.LearningRule")
     return found
