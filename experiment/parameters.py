@@ -250,7 +250,7 @@ DECLARED: dict[str, list[Parameter]] = {
                   ("learning",), above=0),
         Parameter("reward_average_rate", float, 0.1, "share of a batch in the running mean of reward_modulated",
                   ("learning",), above=0, high=1),
-        Parameter("pepita_scale", float, 0.003, "spread of the weights from errors to images", ("learning",), above=0),
+        Parameter("pepita_scale", float, 0.001, "spread of the weights from errors to images", ("learning",), above=0),
         Parameter("predictive_steps", int, 20, "steps in which the values of predictive_coding relax", ("learning",),
                   low=1, high=10**4),
         Parameter("predictive_rate", float, 0.05, "length of these steps", ("learning",), above=0, high=1),

@@ -31,7 +31,7 @@ class TrainingSettings:
     local_loss_scale: float = 0.1
     noise_sigma: float = 0.1  # of node perturbation and reward modulation
     reward_average_rate: float = 0.1
-    pepita_scale: float = 0.003
+    pepita_scale: float = 0.001
     predictive_steps: int = 20
     predictive_rate: float = 0.05
     soft_hebb_temperature: float = 1.0

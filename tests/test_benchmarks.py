@@ -4,7 +4,12 @@ import os
 import subprocess
 import sys
 
+import numpy as np
+import pytest
 from runs import ROOT
+
+from benchmarks import constants
+from evolution.errors import InputError
 
 
 def test_without_mnist_there_is_one_line(tmp_path):
@@ -23,3 +28,39 @@ def test_an_unknown_benchmark_is_one_line():
     assert done.returncode == 2
     there_are = "episodes, walker, population, training, evolution"
     assert done.stderr == f"error: there is no benchmark nothing; there are {there_are}\n"
+
+
+def test_a_constant_is_chosen_without_the_test_images(capsys, monkeypatch, tmp_path):
+    """Images whose class is the place of a bright pixel; those held out and those of the test have it elsewhere."""
+    images = np.eye(4, dtype=np.uint8).reshape(4, 2, 2)[np.arange(600) % 4] * 255
+    labels = np.arange(600) % 4
+    held_out = np.arange(600) >= 500
+    wrong = (labels + 1) % 4
+    for name, truth in (("right", labels), ("wrong", np.where(held_out, wrong, labels))):
+        np.savez(
+            tmp_path / f"{name}.npz", train_images=images, train_labels=truth, test_images=images, test_labels=wrong
+        )
+    found = {}
+    for name in ("right", "wrong"):
+        given = ["backprop", "--dataset", "file", "--data_dir", str(tmp_path / f"{name}.npz"), "--num_epochs", "3"]
+        monkeypatch.setattr(sys, "argv", ["constants", *given, "--grid", "lr=0.00001,0.01", "batch_size=50"])
+        constants.main()
+        header, _, small, large = capsys.readouterr().out.splitlines()
+        assert header == "| lr | batch_size | dense 500 | 3 of 800 | the three |"
+        assert small.startswith("| 1e-05 | 50 | ")
+        found[name] = float(large.split(" | ")[2])
+    assert found == {"right": 1.0, "wrong": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ("scale=1", "--grid scale=1: 'scale' is no parameter of training"),
+        ("lr=1,x", "--grid: lr is 'x'; it must be a number, above 0, at most 1000000"),
+        ("lr", "--grid: lr is ''; it must be a number, above 0, at most 1000000"),
+    ],
+)
+def test_what_is_no_constant_is_one_line(grid, message):
+    with pytest.raises(InputError) as error:
+        constants.constant(grid)
+    assert str(error.value) == message

@@ -70,6 +70,10 @@ class Pepita(LearningRule):
 
     G. Dellaferrera and G. Kreiman, Error-driven input modulation: solving the credit assignment problem without a
     backward pass (2022), algorithm 1. F is N(0, 1) times `pepita_scale`. Needs two passes, and nothing that goes back.
+
+    The default of `pepita_scale` is the best of 0.0003 to 0.03 for a dense network, by the last sixth of the training
+    images of MNIST and Fashion-MNIST (`benchmarks/constants.py`). Sparse networks learn little with any of them: there
+    the values of three seeds differ more than those of three scales.
     """
 
     trains_all = True
