@@ -1,9 +1,14 @@
-"""How well networks learn that were only mutated at random, without evolution, by size and learning rule."""
+"""How well networks learn that were only mutated at random, without evolution, by size and learning rule.
+
+Dense networks, one hidden layer, may stand beside them: the order of the rules is another there, which
+`analysis/turning.py` shows.
+"""
 
 import argparse
 import csv
 import io
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +20,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from analysis import arguments as take
-from analysis import style
+from analysis import style, turning
 from analysis.runs import learning_task
 from envs import datasets
 from evolution.errors import InputError, RunError
@@ -33,6 +38,9 @@ RULES = tuple(LEARNING_RULES)
 FIRST_RULES = RULES[:4]  # the thesis's, which are trained where none are named
 SIZES = tuple(range(200, 801, 50))
 LARGEST = 10**5  # connections
+MOST_NEURONS = 10**4  # of a dense network
+MOST_BANDS = 6  # rules whose spread is drawn; the bands of more would hide each other
+DENSE = 0  # in place of connections, of a dense network's generators
 # Rieke's thesis, test accuracy on MNIST at 200 and at 800 connections.
 PUBLISHED = {
     "backprop": {200: 0.45, 800: 0.76},
@@ -46,7 +54,7 @@ class Result(NamedTuple):
     """One line of the CSV: a network that was trained by one rule."""
 
     rule: str
-    size: int  # connections that were asked for
+    size: str  # "800": mutated to so many connections. "dense 500": one hidden layer of so many neurons
     network: int  # its number among those of this size; the same for all rules
     connections: int
     test_acc: float
@@ -57,7 +65,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", choices=tuple(datasets.DATASETS), default="mnist")
     take.add_data_dir(parser)
     parser.add_argument("--rules", nargs="+", choices=RULES, default=list(FIRST_RULES), help="learning rules")
-    parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="connections of the networks")
+    parser.add_argument("--sizes", nargs="*", type=int, default=list(SIZES), help="connections of the networks")
+    parser.add_argument(
+        "--dense",
+        nargs="*",
+        type=int,
+        default=[],
+        metavar="NEURONS",
+        help="networks with one full hidden layer besides",
+    )
     parser.add_argument("--networks", type=int, default=20, help="networks of each size (default: %(default)s)")
     parser.add_argument("--num_epochs", type=int, default=10, help="epochs of training (default: %(default)s)")
     parser.add_argument("--num_workers", type=int, default=2, help="threads (default: %(default)s)")
@@ -77,12 +93,14 @@ def main(arguments: argparse.Namespace) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         results = measure(arguments)
-        write_atomically(folder / "random_networks.md", table(results, arguments.dataset))
+        orders = turning.orders_of(cells(results))
+        text = table(results, arguments.dataset) + (f"\n{turning.text(orders)}" if orders else "")
+        write_atomically(folder / "random_networks.md", text)
         with style.style():
             style.save(figure(results), folder / "random_networks")
     except OSError as error:
         raise RunError(f"{error.filename or folder}: cannot be written ({error.strerror or error})") from None
-    print(table(results, arguments.dataset), end="")
+    print(text, end="")
     print(f"{folder}/random_networks.csv, .md, .png, .svg")
 
 
@@ -93,9 +111,14 @@ def _check(arguments: argparse.Namespace) -> None:
             raise InputError(f"--{name} is {value}; it must be a whole number from {low} to {high}")
     if arguments.seed < 0:
         raise InputError(f"--seed is {arguments.seed}; it must be a whole number, at least 0")
+    if not (arguments.sizes or arguments.dense or (arguments.to / "random_networks.csv").exists()):
+        raise InputError("--sizes and --dense are empty: there is nothing to train")
     for size in arguments.sizes:
         if not 1 <= size <= LARGEST:
             raise InputError(f"--sizes: {size}; a size must be a whole number from 1 to {LARGEST}")
+    for neurons in arguments.dense:
+        if not 1 <= neurons <= MOST_NEURONS:
+            raise InputError(f"--dense: {neurons}; it must be a whole number from 1 to {MOST_NEURONS}")
 
 
 # ---- networks -------------------------------------------------------------------------------------------------------
@@ -127,8 +150,23 @@ def random_population(
     ]
 
 
-def _generator(seed: int, size: int, *purpose: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(size, *purpose)))
+def dense_population(num_inputs: int, num_outputs: int, neurons: int, count: int, seed: int) -> list[Genome]:
+    """`count` networks with a hidden layer of `neurons`, all inputs to all of them, and they to all outputs."""
+    return [
+        Genome.initial(
+            num_inputs,
+            num_outputs,
+            1.0,
+            _generator(seed, DENSE, neurons, number),
+            num_hidden=neurons,
+            with_weights=True,
+        )
+        for number in range(count)
+    ]
+
+
+def _generator(seed: int, *purpose: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=purpose))
 
 
 def read_rule_params(rule: str) -> dict[str, Any]:
@@ -153,31 +191,35 @@ def measure(arguments: argparse.Namespace) -> list[Result]:
     _check_settings(arguments)
     results = read_results(file) if file.exists() else []
     done = {(result.rule, result.size, result.network) for result in results}
-    cells = [
+    sizes = [*map(str, arguments.sizes), *(f"dense {neurons}" for neurons in arguments.dense)]
+    missing = [
         (rule, size)
-        for size in dict.fromkeys(arguments.sizes)
+        for size in dict.fromkeys(sizes)
         for rule in dict.fromkeys(arguments.rules)
         if not all((rule, size, number) in done for number in range(arguments.networks))
     ]
-    if not cells:
+    if not missing:
         return results
     dataset = datasets.load(arguments.dataset, arguments.data_dir)
     workers = Workers(arguments.num_workers)
-    for rule, size in tqdm(cells, unit="cell", disable=None, dynamic_ncols=True):  # disable=None: only on a terminal
+    for rule, size in tqdm(missing, unit="cell", disable=None, dynamic_ncols=True):  # disable=None: only on a terminal
         params = read_rule_params(rule)
         task = learning_task(params, dataset, arguments.num_epochs, workers)
-        networks = random_population(
-            task.num_inputs, task.num_outputs, size, arguments.networks, params, arguments.seed
-        )
-        tested = task.test_population(networks, _generator(arguments.seed, size))
+        shape, number, seed = (task.num_inputs, task.num_outputs), number_of(size), arguments.seed
+        if is_dense(size):
+            networks = dense_population(*shape, number, arguments.networks, seed)
+            tested = task.test_population(networks, _generator(seed, DENSE, number))
+        else:
+            networks = random_population(*shape, number, arguments.networks, params, seed)
+            tested = task.test_population(networks, _generator(seed, number))
         results = [result for result in results if (result.rule, result.size) != (rule, size)]
         for number, (network, values) in enumerate(zip(networks, tested, strict=True)):
             accuracy, loss = values["test_acc"], -values["test_reward"]
             results.append(Result(rule, size, number, network.num_connections, accuracy, loss))
-        results.sort()
+        results.sort(key=_place)
         write_atomically(file, to_csv(results))
         accuracies = [values["test_acc"] for values in tested]
-        LOG.info("%s, %d connections: test accuracy %.3f +- %.3f", rule, size, *_mean_and_std(accuracies))
+        LOG.info("%s, %s: test accuracy %.3f +- %.3f", rule, label_of(size), *_mean_and_std(accuracies))
     return results
 
 
@@ -212,6 +254,23 @@ def read_settings(folder: Path) -> dict[str, Any]:
 # ---- results --------------------------------------------------------------------------------------------------------
 
 
+def is_dense(size: str) -> bool:
+    return size.startswith("dense ")
+
+
+def number_of(size: str) -> int:
+    """Connections of mutated networks, hidden neurons of dense ones."""
+    return int(size.removeprefix("dense "))
+
+
+def label_of(size: str) -> str:
+    return f"{size} neurons" if is_dense(size) else f"{size} connections"
+
+
+def _place(result: Result) -> tuple[Any, ...]:
+    return result.rule, is_dense(result.size), number_of(result.size), result.network
+
+
 def to_csv(results: Iterable[Result]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([Result._fields, *results])
@@ -227,61 +286,91 @@ def read_results(path: Path) -> list[Result]:
             raise ValueError(f"its columns are {', '.join(header):.60}")
         if unknown := {row[0] for row in rows} - set(RULES):
             raise ValueError(f"there is no rule {min(unknown)!r:.60}")
-        return [Result(r, int(s), int(n), int(c), float(a), float(x)) for r, s, n, c, a, x in rows]
+        if wrong := {row[1] for row in rows if not re.fullmatch(r"(dense )?[1-9]\d*", row[1])}:
+            raise ValueError(f"there is no size {min(wrong)!r:.60}")
+        return [Result(r, s, int(n), int(c), float(a), float(x)) for r, s, n, c, a, x in rows]
     except (OSError, ValueError, IndexError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path}: not a CSV of random-networks ({reason})") from None
 
 
-def cells(results: Iterable[Result]) -> dict[str, dict[int, list[float]]]:
-    """The test accuracies by rule and size, rules in their usual order, sizes ascending."""
-    found: dict[str, dict[int, list[float]]] = {}
-    for result in sorted(results):
+def cells(results: Iterable[Result]) -> dict[str, dict[str, list[float]]]:
+    """The test accuracies by rule and size, rules in their usual order, sizes ascending, dense networks last."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for result in sorted(results, key=_place):
         found.setdefault(result.rule, {}).setdefault(result.size, []).append(result.test_acc)
     return {rule: found[rule] for rule in sorted(found, key=RULES.index)}
 
 
 def table(results: Sequence[Result], dataset: str) -> str:
-    """Markdown: mean and standard deviation of the test accuracy; for MNIST what was published stands beside it."""
+    """Markdown: a rule a line, the best at the largest size first, with mean and standard deviation of the test
+    accuracy; for MNIST what was published stands beside it.
+    """
     found = cells(results)
-    sizes = sorted({result.size for result in results})
-    published = dataset == "mnist"
-    header = ["connections"]
-    for rule in found:
-        header += (
-            [style.look_of(rule).name, "thesis"] if published and rule in PUBLISHED else [style.look_of(rule).name]
-        )
-    lines = [header, ["---"] * len(header)]
+    sizes = list(dict.fromkeys(result.size for result in sorted(results, key=lambda result: _place(result)[1:])))
+    published = PUBLISHED if dataset == "mnist" else {}
+    header = ["rule"]
     for size in sizes:
-        line = [str(size)]
-        for rule, by_size in found.items():
-            mean, std = _mean_and_std(by_size.get(size, []))
-            line.append(f"{mean:.3f} +- {std:.3f}" if size in by_size else "")
-            if published and rule in PUBLISHED:
-                value = PUBLISHED[rule].get(size)
-                line.append(f"about {value:.2f}" if value else "")
+        header += [size, "thesis"] if _of_size(published, size) else [size]
+    lines = [header, ["---"] * len(header)]
+    for rule in by_accuracy(found):
+        line = [style.look_of(rule).name]
+        for size in sizes:
+            mean, std = _mean_and_std(found[rule].get(size, []))
+            line.append(f"{mean:.3f} +- {std:.3f}" if size in found[rule] else "")
+            if of_size := _of_size(published, size):
+                line.append(f"about {of_size[rule]:.2f}" if rule in of_size else "")
         lines.append(line)
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def _of_size(published: dict[str, dict[int, float]], size: str) -> dict[str, float]:
+    """What was published of networks of a size, by rule."""
+    return {rule: values[int(size)] for rule, values in published.items() if size.isdigit() and int(size) in values}
+
+
+def by_accuracy(found: dict[str, dict[str, list[float]]]) -> list[str]:
+    """The rules, that with the highest mean accuracy at its largest size of mutated networks first."""
+
+    def last(rule: str) -> float:
+        means = [np.mean(accuracies) for size, accuracies in found[rule].items() if not is_dense(size)]
+        return float(means[-1]) if means else float(np.mean(list(found[rule].values())[-1]))
+
+    return sorted(found, key=last, reverse=True)
+
+
 def figure(results: Sequence[Result]) -> Figure:
-    """Test accuracy by connections, one line per rule, with the standard deviation over the networks as a band."""
-    drawn = style.new_figure(style.PAGE_WIDTH * 0.75, 3.6)
-    axes = drawn.subplots()
-    draw(axes, results)
-    axes.set(xlabel="connections", ylabel="test accuracy")
-    handles = axes.get_legend_handles_labels()[0]
-    return style.furnish(drawn, "Networks that were only mutated at random", handles)
+    """Test accuracy by connections, a line a rule with its name at the end; beside it, where there are dense networks,
+    how the rules' order turns over.
+    """
+    orders = turning.orders_of(cells(results))
+    dense = all(is_dense(result.size) for result in results)
+    drawn = style.new_figure(style.PAGE_WIDTH * (1 if orders else 0.75), 4.2)
+    axes, *others = drawn.subplots(1, 2 if orders else 1, width_ratios=(2, 1)[: 1 + bool(orders)], squeeze=False)[0]
+    draw(axes, results, dense)
+    axes.set(xlabel="hidden neurons" if dense else "connections", ylabel="test accuracy")
+    style.furnish(drawn, "Networks that were only mutated at random" + (", and dense ones" if orders or dense else ""))
+    drawn.draw_without_rendering()  # the names' places depend on how high the axes are
+    ends = {line.get_gid(): (line.get_xdata()[-1], line.get_ydata()[-1]) for line in axes.get_lines()}
+    heights = turning.name_lines(axes, ends)
+    if orders:
+        turning.draw_orders(others[0], orders, heights)
+    return drawn
 
 
-def draw(axes: Axes, results: Sequence[Result]) -> None:
-    for rule, by_size in cells(results).items():
-        sizes = np.array(list(by_size))
+def draw(axes: Axes, results: Sequence[Result], dense: bool = False) -> None:
+    """A line a rule over the sizes of the mutated networks, or of the dense ones; a band of the standard deviation over
+    the networks, where the rules are few.
+    """
+    found = cells([result for result in results if is_dense(result.size) == dense])
+    for rule, by_size in found.items():
+        sizes = np.array([number_of(size) for size in by_size])
         means, stds = np.array([_mean_and_std(accuracies) for accuracies in by_size.values()]).T
         look = style.look_of(rule)
         colour, marker = look.colour, look.marker
-        axes.fill_between(sizes, means - stds, means + stds, color=colour, alpha=0.15, linewidth=0)
-        axes.plot(sizes, means, color=colour, marker=marker, label=look.name)
+        if len(found) <= MOST_BANDS:
+            axes.fill_between(sizes, means - stds, means + stds, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(sizes, means, color=colour, marker=marker, label=look.name, gid=rule)
 
 
 def _mean_and_std(values: Sequence[float]) -> tuple[float, float]:

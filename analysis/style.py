@@ -40,6 +40,12 @@ RULE_NAMES = {
     "hebbian": "Hebbian",
     "last_layer": "Last layer only",
     "direct_feedback_alignment": "Direct feedback alignment",
+    "sign_symmetry_fixed": "Sign symmetry, fixed",
+    "sign_symmetry_batch": "Sign symmetry, each batch",
+    "kolen_pollack": "Kolen-Pollack",
+    "direct_kolen_pollack": "Direct Kolen-Pollack",
+    "pepita": "PEPITA",
+    "soft_hebb": "SoftHebb",
 }
 OTHER_COLOURS = (BLACK, SKY, GREY, *RULE_COLOURS.values())  # those of no rule first
 # Of further rules, in the order in which they are registered. P. Tol, "Colour schemes" (2021), muted, and darker ones.

@@ -19,7 +19,7 @@ def draw(groups: Sequence[Group], arguments: argparse.Namespace) -> Drawn:
     file = arguments.random_networks
     if not file.is_file():
         raise NothingToDraw(f"{file} is not there; `python -m analysis random-networks` makes it")
-    results = random_networks.read_results(file)
+    results = [r for r in random_networks.read_results(file) if not random_networks.is_dense(r.size)]
     settings = random_networks.read_settings(file.parent)
     task_name = groups[0].runs[0].task
     if settings["dataset"] != task_name:
