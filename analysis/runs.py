@@ -161,12 +161,16 @@ def read_scalars(folder: Path) -> dict[str, Series]:
 def dataset_of(run: RunFolder, data_dir: str | None = None) -> Dataset:
     """The images that a run learned on, prepared as its parameters say. Raises InputError."""
     prepared = {name: run.params.get(name) for name in ("image_size", "deskew")}
-    return datasets.load(run.task, data_dir or run.params.get("data_dir"), **prepared)
+    if data_dir is None and datasets.has_files(run.task):
+        data_dir = run.params.get("data_dir")
+    return datasets.load(run.task, data_dir, **prepared)
 
 
 def learning_task(params: Mapping[str, Any], dataset: Dataset, num_epochs: int, workers: Workers) -> LearningTask:
     """Training as a run with these parameters does it, for `num_epochs` before a test. Raises InputError."""
-    needed = ("learning_rule", "optimizer", "lr", "num_epochs", "batch_size", "train_only_outputs")
+    needed = ["optimizer", "lr", "num_epochs", "batch_size", "train_only_outputs"]
+    if not params.get("train_only_outputs"):  # else every rule is the same
+        needed.append("learning_rule")
     if missing := [name for name in needed if name not in params]:
         raise InputError(f"the run's parameters lack {', '.join(missing)}")
     return LearningTask(

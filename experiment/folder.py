@@ -116,7 +116,9 @@ class Run:
         """A checkpoint file: the state, the files' lengths, and the parameters and versions that it comes from."""
         meta, arrays = codec.pack(state)
         params = {} if self.params is None else self.params.decisive()
-        own = {"file_sizes": dict(file_sizes), "params": params, "versions": origin.versions()}
+        own: dict[str, Any] = {"file_sizes": dict(file_sizes), "params": params, "versions": origin.versions()}
+        if self.params is not None and self.params.data_digest is not None:
+            own["data"] = self.params.data_digest
         return checkpoint.encode(meta | {"run": own}, arrays)
 
     def close(self) -> None:
@@ -139,6 +141,7 @@ class Loaded(Generic[Progress]):
     file_sizes: Mapping[str, int]
     params: Mapping[str, Any]
     versions: Mapping[str, str]
+    data: str | None = None  # digest of the data set
 
 
 def decode(content: bytes, codec: Codec[Progress]) -> Loaded[Progress]:
@@ -147,7 +150,7 @@ def decode(content: bytes, codec: Codec[Progress]) -> Loaded[Progress]:
     with checkpoint.foreign_content():
         own = meta.pop("run")
         sizes = {str(name): checkpoint.count(size, "a file's length") for name, size in own["file_sizes"].items()}
-        return Loaded(codec.unpack(meta, arrays), sizes, dict(own["params"]), dict(own["versions"]))
+        return Loaded(codec.unpack(meta, arrays), sizes, dict(own["params"]), dict(own["versions"]), own.get("data"))
 
 
 @contextlib.contextmanager
@@ -173,6 +176,8 @@ def open_run(
         run.log.info("%s, seed %d, in %s", params.script, params.seed, run.path)
         if params.without_use:
             run.log.info("%s has no use for %s", params.script, ", ".join(params.without_use))
+        for name, why in params.without_effect.items():
+            run.log.info("%s has no effect: %s", name, why)
         yield run, state
     finally:
         run.close()
@@ -187,6 +192,7 @@ def _take_up(run: Run, params: Params, codec: Codec[Progress], check: Callable[[
         if asked < loaded.state.progress:
             raise InputError(f"{unit} is {asked}, but {loaded.state.progress} are done")
         _check_params(run.path, params, loaded.params)
+        other_data = _check_data(run.path, params, loaded)
         try:
             check(loaded.state)
         except InputError as error:
@@ -198,6 +204,8 @@ def _take_up(run: Run, params: Params, codec: Codec[Progress], check: Callable[[
     run.log.info("resumed: %d of %d %s done", done, asked, unit.removeprefix("num_"))
     if loaded is not None:
         _tell_versions(run.log, loaded.versions)
+        if other_data:
+            run.log.warning("%s", other_data)
     write_atomically(run.path / PARAMS_FILE, yaml_text(params))
     return None if loaded is None else loaded.state
 
@@ -205,13 +213,30 @@ def _take_up(run: Run, params: Params, codec: Codec[Progress], check: Callable[[
 def _check_params(path: Path, params: Params, before: Mapping[str, Any]) -> None:
     """Raise InputError where params.yaml is not what the run was begun with."""
     now, missing = params.decisive(), object()
+    idle = params.idle(before)  # an earlier version may have recorded what has no effect
     different = [
         f"{name} was {show(before.get(name))} and is {show(now.get(name))}"
         for name in dict.fromkeys([*before, *now])
-        if before.get(name, missing) != now.get(name, missing)
+        if name not in idle and before.get(name, missing) != now.get(name, missing)
     ]
     if different:
         raise InputError(f"{path / PARAMS_FILE} is not what the run was begun with: {'; '.join(different)}")
+
+
+def _check_data(path: Path, params: Params, loaded: Loaded[Any]) -> str:
+    """What is to be said of the data set, where it is no longer what the run was begun with.
+
+    Another version of a package that prepares it may give other numbers, as it may in all that it computes. Raises
+    InputError where that cannot be the reason.
+    """
+    before, now = loaded.data, params.data_digest
+    if None in (before, now) or before == now:
+        return ""
+    line = f"the data set {params.task_name} is not what the run was begun with (digest {before}, now {now})"
+    if any(loaded.versions.get(package) != origin.versions().get(package) for package in origin.PREPARING):
+        return line
+    where = f"data_dir {params.data_dir}" if params.data_dir else "its files"
+    raise InputError(f"{path}: {line}; look at {where}")
 
 
 def _tell_versions(log: logging.Logger, before: Mapping[str, str]) -> None:

@@ -13,6 +13,7 @@ from experiment.parameters import Params
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "plausible-neuroevolution"
 COMPUTING = ("numpy", "numba", "torch", "gymnasium", "box2d", "scikit-learn", "opencv-python-headless")
+PREPARING = ("scikit-learn", "opencv-python-headless")  # those that images come from
 
 
 def versions() -> dict[str, str]:

@@ -8,7 +8,7 @@ import re
 import reprlib
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,8 +172,50 @@ def _without_mutations(params: "Params") -> str | None:
     return "num_mutations is 0" if getattr(params, "num_mutations", None) == 0 else None
 
 
+def _without_hidden(params: "Params") -> str | None:
+    """Of a network that is trained alone: where nothing makes hidden neurons."""
+    none = getattr(params, "num_hidden", None) == 0 and _without_mutations(params)
+    return _replaced_by_a_network(params) or ("num_hidden and num_mutations are 0" if none else None)
+
+
 def _without_scheduler(params: "Params") -> str | None:
     return None if params.backend == "dask" else "only the backend dask has a scheduler"
+
+
+def _by_the_scheduler(params: "Params") -> str | None:
+    return "the workers are those of the scheduler" if params.backend == "dask" else None
+
+
+def _without_files(params: "Params") -> str | None:
+    from envs.datasets import has_files
+
+    return None if has_files(params.dataset) else f"{params.dataset} has no files"
+
+
+def _replaced_by_last_layer(params: "Params") -> str | None:
+    return "with train_only_outputs every rule is last_layer" if params.train_only_outputs else None
+
+
+def _of_rules(*rules: str) -> Callable[["Params"], str | None]:
+    """For a constant that of our rules only these read; one of one's own may read any."""
+
+    def idle(params: "Params") -> str | None:
+        rule = "last_layer" if params.train_only_outputs else params.learning_rule
+        from_outside = ":" in rule or not _is_ours(rule)
+        return None if rule in rules or from_outside else f"{rule} has no use for it, but {', '.join(rules)}"
+
+    return idle
+
+
+def _is_ours(rule: str) -> bool:
+    from learning import LEARNING_RULES
+
+    return LEARNING_RULES[rule].startswith("learning.rules.")
+
+
+def _without_out_dir(params: "Params") -> str | None:
+    new = params.overwrite_output and params.out_dir is None
+    return "there is no out_dir, so the folder is new" if new else None
 
 
 def _learning_rules() -> Iterable[str]:
@@ -227,7 +269,7 @@ DECLARED: dict[str, list[Parameter]] = {
     ],
     "training": [
         Parameter("learning_rule", str, "backprop", "how weights learn", ("learning",), choices=_learning_rules,
-                  from_outside=True),
+                  from_outside=True, idle=_replaced_by_last_layer),
         Parameter("lr", float, 0.01, "learning rate", ("learning",), above=0, high=10**6),
         Parameter("num_epochs", int, ByGroup({"one network": 100, "learning": 5}), "epochs of training", ("learning",),
                   low=1),
@@ -236,25 +278,31 @@ DECLARED: dict[str, list[Parameter]] = {
         Parameter("optimizer", str, "adam", "optimiser", ("learning",), choices=("sgd", "adam", "adadelta")),
         Parameter("train_only_outputs", bool, False, "train only the connections into the outputs", ("learning",)),
         Parameter("lr_hebbian", float, None, "learning rate of what no optimiser trains; else lr", ("learning",),
-                  above=0, high=10**6),
-        Parameter("sign_symmetry_scale", float, 0.5, "magnitude of the feedback weights", ("learning",), above=0),
+                  above=0, high=10**6, idle=_of_rules("hebbian", "soft_hebb")),
+        Parameter("sign_symmetry_scale", float, 0.5, "magnitude of the feedback weights", ("learning",), above=0,
+                  idle=_of_rules("sign_symmetry", "sign_symmetry_fixed", "sign_symmetry_batch")),
         Parameter("kolen_pollack_decay", float, 0.005, "decay of weights and feedback in a batch", ("learning",),
-                  low=0, below=1),
-        Parameter("weight_mirror_rate", float, 0.01, "growth of the feedback in a batch", ("learning",), low=0, high=1),
+                  low=0, below=1, idle=_of_rules("kolen_pollack")),
+        Parameter("weight_mirror_rate", float, 0.01, "growth of the feedback in a batch", ("learning",), low=0, high=1,
+                  idle=_of_rules("weight_mirror")),
         Parameter("weight_mirror_decay", float, 0.01, "decay of the feedback in a batch", ("learning",), low=0,
-                  below=1),
+                  below=1, idle=_of_rules("weight_mirror")),
         Parameter("direct_kolen_pollack_decay", float, 0.005, "decay of the feedback in a batch", ("learning",), low=0,
-                  below=1),
-        Parameter("local_loss_scale", float, 0.1, "spread of the hidden layers' readouts", ("learning",), above=0),
+                  below=1, idle=_of_rules("direct_kolen_pollack")),
+        Parameter("local_loss_scale", float, 0.1, "spread of the hidden layers' readouts", ("learning",), above=0,
+                  idle=_of_rules("local_loss")),
         Parameter("noise_sigma", float, 0.1, "spread of the noise of node_perturbation and reward_modulated",
-                  ("learning",), above=0),
+                  ("learning",), above=0, idle=_of_rules("node_perturbation", "reward_modulated")),
         Parameter("reward_average_rate", float, 0.1, "share of a batch in the running mean of reward_modulated",
-                  ("learning",), above=0, high=1),
-        Parameter("pepita_scale", float, 0.001, "spread of the weights from errors to images", ("learning",), above=0),
+                  ("learning",), above=0, high=1, idle=_of_rules("reward_modulated")),
+        Parameter("pepita_scale", float, 0.001, "spread of the weights from errors to images", ("learning",), above=0,
+                  idle=_of_rules("pepita")),
         Parameter("predictive_steps", int, 20, "steps in which the values of predictive_coding relax", ("learning",),
-                  low=1, high=10**4),
-        Parameter("predictive_rate", float, 0.05, "length of these steps", ("learning",), above=0, high=1),
-        Parameter("soft_hebb_temperature", float, 1.0, "of the competition in soft_hebb", ("learning",), above=0),
+                  low=1, high=10**4, idle=_of_rules("predictive_coding")),
+        Parameter("predictive_rate", float, 0.05, "length of these steps", ("learning",), above=0, high=1,
+                  idle=_of_rules("predictive_coding")),
+        Parameter("soft_hebb_temperature", float, 1.0, "of the competition in soft_hebb", ("learning",), above=0,
+                  idle=_of_rules("soft_hebb")),
     ],
     "architecture": [
         Parameter("num_inputs", int, None, "inputs; the task knows them", low=1),
@@ -264,7 +312,7 @@ DECLARED: dict[str, list[Parameter]] = {
                   idle=_replaced_by_a_network),
         Parameter("use_bias", bool, False, "one more input that is always 1", idle=_replaced_by_a_network),
         Parameter("hidden_activation", str, "relu", "activation of hidden neurons", ("learning",),
-                  choices=_activations, idle=_replaced_by_a_network),
+                  choices=_activations, idle=_without_hidden),
         Parameter("num_mutations", int, 0, "random mutations before training", ("one network",), low=0, high=10**6),
         Parameter("num_hidden", int, 0, "neurons of one dense hidden layer", ("one network",), low=0, high=10**5),
         Parameter("network", str, None, "file of a saved network to train, or champions/NAME", ("one network",),
@@ -274,7 +322,7 @@ DECLARED: dict[str, list[Parameter]] = {
     "task and data set": [
         Parameter("dataset", str, REQUIRED, "the images, or signals", ("images",), choices=_data_sets),
         Parameter("data_dir", str, None, "folder or file of the data set; else a variable (MNIST_DIR), else data/",
-                  ("images",), changeable=True, path_of=_at_home),
+                  ("images",), changeable=True, path_of=_at_home, idle=_without_files),
         Parameter("image_size", int, None, "pixels a side that images are resized to; else 16, and 8 for digits",
                   ("images",), low=1, high=1024),
         Parameter("deskew", bool, None, "shear images upright; else for mnist alone", ("images",)),
@@ -289,7 +337,7 @@ DECLARED: dict[str, list[Parameter]] = {
     ],
     "computation": [
         Parameter("num_workers", int, 1, "processes or threads that evaluate", ("evolution",), low=1, high=4096,
-                  changeable=True),
+                  changeable=True, idle=_by_the_scheduler),
         Parameter("backend", str, "loky", "what carries the workers that are processes", ("evolution",),
                   choices=("loky", "threading", "dask"), changeable=True),
         Parameter("scheduler_address", str, None, "address of a Dask scheduler (tcp://host:port)", ("evolution",),
@@ -311,7 +359,8 @@ DECLARED: dict[str, list[Parameter]] = {
                   ("evolution", "learning"), low=1),
         Parameter("out_dir", str, None, "folder for the results; else out/<date and time>", of_the_start=True,
                   path_of=_at_home),
-        Parameter("overwrite_output", bool, False, "replace the run that is in out_dir", of_the_start=True),
+        Parameter("overwrite_output", bool, False, "replace the run that is in out_dir", of_the_start=True,
+                  idle=_without_out_dir),
         Parameter("resume", str, None, "folder of a run to go on with", of_the_start=True, path_of=_at_home),
     ],
 }
@@ -332,12 +381,26 @@ def used_by(experiment: Experiment) -> list[Parameter]:
     return [parameter for parameter in known_to(experiment).values() if parameter.is_used_by(experiment)]
 
 
+class WithoutEffect(InputError):
+    """Parameters of the command line that have no effect beside the others; `reasons` says why, by name."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self.reasons = reasons
+        super().__init__(f"command line: {without_effect(reasons)}")
+
+
+def without_effect(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} has no effect: {why}" for name, why in reasons.items())
+
+
 class Params(argparse.Namespace):
     """An experiment's parameters as attributes, after all checks."""
 
     experiment: Experiment
     folder: Path | None = None  # of the run, once there is one
+    data_digest: str | None = None  # of the data set, once it is loaded: a short name for its content
     without_use: tuple[str, ...] = ()  # what was given, is known, and is nothing that this experiment uses
+    without_effect: Mapping[str, str] = {}  # what the file gives and others make idle, and why
 
     def __getattr__(self, name: str) -> Any:  # for the type checker: parameters are known at run time
         raise AttributeError(name)
@@ -366,6 +429,11 @@ class Params(argparse.Namespace):
             for p in used_by(self.experiment)
             if p.idle(self) is None and not (p.of_the_start or may_change(p, self.experiment))
         }
+
+    def idle(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of the parameters that have no effect beside the others, and why."""
+        reasons = {p.name: p.idle(self) for p in used_by(self.experiment) if p.name in names}
+        return {name: why for name, why in reasons.items() if why is not None}
 
 
 def may_change(parameter: Parameter, experiment: Experiment) -> bool:
@@ -410,9 +478,9 @@ def read_params(experiment: Experiment, description: str, arguments: Sequence[st
         params.seed = secrets.randbelow(2**31)
     if getattr(params, "backend", None) == "dask" and params.scheduler_address is None:
         raise InputError("backend dask needs scheduler_address, the address of its scheduler (tcp://host:port)")
-    for parameter in used:
-        if parameter.name in given and (why := parameter.idle(params)):
-            raise InputError(f"command line: {parameter.name} has no effect: {why}")
+    if idle := params.idle(given):
+        raise WithoutEffect(idle)
+    params.without_effect = params.idle(in_file)
     return params
 
 

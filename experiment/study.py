@@ -33,6 +33,7 @@ from experiment.parameters import (
     PARAMS_FILE,
     Parameter,
     Params,
+    WithoutEffect,
     from_yaml,
     is_run,
     may_change,
@@ -41,6 +42,7 @@ from experiment.parameters import (
     read_params,
     show,
     used_by,
+    without_effect,
 )
 from experiment.program import STOP_SIGNALS
 
@@ -166,7 +168,7 @@ def read(arguments: Sequence[str], check: Callable[[Params], Any] = lambda param
     if "seed" not in values:
         fixed.setdefault("seed", 0)
     at_once, workers = _share(own, fixed, values)
-    if "num_workers" not in values:
+    if "num_workers" not in values and fixed.get("backend") != "dask":
         fixed["num_workers"] = workers
     params_file = content.get("params_file")
     if not isinstance(params_file, str):
@@ -299,14 +301,41 @@ def _cells(
     if total > MOST_CELLS:
         raise InputError(f"{file}: the grid has {total} cells; at most {MOST_CELLS} are allowed")
     cells: dict[str, Cell] = {}
+    idle = dict.fromkeys(fixed, "")
     for combination in itertools.product(*grid.values()):
         chosen = dict(zip(grid, combination, strict=True))
         name = "-".join(_part(key, value) for key, value in chosen.items()) or "run"
         if name.casefold() in cells:  # some file systems know no difference
             raise InputError(f"{file}: two cells have the folder {name}: {show(chosen)} and another")
-        arguments = [params_file, *(f"--{key}={_text(value)}" for key, value in {**fixed, **chosen}.items())]
-        cells[name.casefold()] = Cell(name, chosen, arguments, read_params(experiment, "", arguments))
+        try:
+            cells[name.casefold()], reasons = _cell(experiment, name, params_file, fixed, chosen)
+        except WithoutEffect as error:
+            raise InputError(f"{file}: grid: {name}: {without_effect(error.reasons)}") from None
+        idle = {key: reasons[key] for key in idle if key in reasons}
+    if idle:
+        raise InputError(f"{file}: fixed: {without_effect(idle)}")
     return list(cells.values())
+
+
+def _cell(
+    experiment: Experiment, name: str, params_file: str, fixed: Mapping[str, Any], chosen: Mapping[str, Any]
+) -> tuple[Cell, Mapping[str, str]]:
+    """One cell, and which of the fixed parameters have no effect in it and are left out there.
+
+    Those are for other cells, as a constant of one learning rule in a grid over several.
+    """
+
+    def cell(given: Mapping[str, Any]) -> Cell:
+        arguments = [params_file, *(f"--{key}={_text(value)}" for key, value in given.items())]
+        return Cell(name, chosen, arguments, read_params(experiment, "", arguments))
+
+    try:
+        return cell({**fixed, **chosen}), {}
+    except WithoutEffect as error:
+        if not error.reasons.keys() <= fixed.keys() - chosen.keys():
+            raise
+        left = {key: value for key, value in fixed.items() if key not in error.reasons}
+        return cell({**left, **chosen}), error.reasons
 
 
 def _part(name: str, value: Any) -> str:
@@ -519,7 +548,7 @@ def command(study: Study, cell: Cell) -> list[str]:
     if not is_run(folder):
         return [*cell.arguments, f"--out_dir={folder}"]
     changeable = [p for p in used_by(study.experiment) if may_change(p, study.experiment) and not p.of_the_start]
-    values = {p.name: getattr(cell.params, p.name) for p in changeable}
+    values = {p.name: getattr(cell.params, p.name) for p in changeable if p.idle(cell.params) is None}
     return [f"--resume={folder}", *(f"--{name}={_text(value)}" for name, value in values.items() if value is not None)]
 
 

@@ -90,10 +90,10 @@ def test_numbers_as_people_write_them(tmp_path):
     assert isinstance(p.checkpoint_period, float)
 
 
-@pytest.mark.parametrize(("text", "value"), [("--overwrite_output", True), ("--overwrite_output=false", False)])
+@pytest.mark.parametrize(("text", "value"), [("--scale_actions", True), ("--scale_actions=false", False)])
 def test_a_flag_needs_no_value_and_takes_nothing_away(text, value):
     p = read(text, SWINGUP)
-    assert p.overwrite_output is value
+    assert p.scale_actions is value
     assert p.env_name == "CartPoleSwingUp"
 
 

@@ -1,14 +1,17 @@
 """What a run's folder says is what the run was: checked before anything is touched, and nothing foreign removed."""
 
+import importlib
+import inspect
 import json
 import os
 import signal
 
+import numpy as np
 import pytest
 import yaml
 from runs import MADE_RUN, ROOT, assert_same, files, finish, log, wait_until
 from runs import start as start_process
-from test_scripts import ONE_NETWORK, start
+from test_scripts import DIGITS, LEARNING, ONE_NETWORK, start
 
 from evolution import checkpoint
 from evolution.errors import InputError
@@ -17,6 +20,8 @@ from evolution.mutation import compact_layers
 from experiment import GYM, TRAINING, WLNN, origin
 from experiment.folder import EVOLUTION, decode
 from experiment.parameters import declared, may_change, read_params
+from learning import LEARNING_RULES
+from learning.settings import TrainingSettings
 
 
 def run(*arguments):
@@ -158,6 +163,94 @@ def test_a_network_that_is_mutated_is_made_compact(tmp_path):
     genome = Genome.load(tmp_path / "run/trained_network.json")
     assert genome.num_hidden > 10
     assert compact_layers(genome) is genome
+
+
+WITHOUT_EFFECT = {
+    "files of a set without files": (DIGITS, "--data_dir=/tmp", "data_dir has no effect: digits has no files"),
+    "signals' files": (DIGITS, "--dataset=mnist_1d", "--data_dir=/tmp", "data_dir has no effect: mnist_1d has no"),
+    "another rule's constant": (LEARNING, "--noise_sigma=0.2", "noise_sigma has no effect: backprop has no use for it"),
+    "a rule's that is no longer one": (
+        (*LEARNING, "--learning_rule=hebbian"), "--train_only_outputs", "learning_rule has no effect: with train_only"
+    ),
+    "workers of a cluster": (
+        (*LEARNING, "--backend=dask", "--scheduler_address=tcp://127.0.0.1:9"), "--num_workers=2",
+        "num_workers has no effect: the workers are those of the scheduler",
+    ),
+    "a scheduler of no cluster": (LEARNING, "--scheduler_address=tcp://127.0.0.1:9", "scheduler_address has no effect"),
+    "hidden neurons' where there are none": (
+        (*ONE_NETWORK, "--num_mutations=0"), "--hidden_activation=tanh", "hidden_activation has no effect: num_hidden"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WITHOUT_EFFECT)
+def test_parameters_without_effect_are_refused(case, tmp_path):
+    command, *given, said = WITHOUT_EFFECT[case]
+    done = start(*command, *given, "--out_dir", tmp_path / "run")
+    assert done.returncode == 2
+    assert f"error: command line: {said}" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_overwriting_what_is_not_named_is_refused(tmp_path, file, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="overwrite_output has no effect: there is no out_dir"):
+        read_params(GYM, "", [str(file), "--overwrite_output"])
+
+
+def test_parameters_of_a_file_without_effect_are_said_and_not_recorded(tmp_path):
+    (tmp_path / "p.yaml").write_text("dataset: digits\ndata_dir: /nowhere\nlr_hebbian: 0.5\n")
+    done = start(LEARNING[0], tmp_path / "p.yaml", *LEARNING[2:], "--out_dir", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "data_dir has no effect: digits has no files\n" in done.stdout
+    assert "lr_hebbian has no effect: backprop has no use for it, but hebbian, soft_hebb\n" in done.stdout
+    assert {"data_dir", "lr_hebbian", "noise_sigma"}.isdisjoint(
+        yaml.safe_load((tmp_path / "run/params.yaml").read_text())
+    )
+
+
+def test_a_rules_constants_are_those_that_its_file_reads():
+    own = [p for p in declared().values() if p.groups == ("learning",) and hasattr(TrainingSettings, p.name)]
+    for rule, path in LEARNING_RULES.items():
+        text = inspect.getsource(importlib.import_module(path.partition(":")[0])).replace("hebbian_rate", "lr_hebbian")
+        params = read_params(WLNN, "", [LEARNING[1], f"--learning_rule={rule}"])
+        for parameter in own:
+            everyones = parameter.name in ("learning_rule", "optimizer", "lr", "batch_size", "num_epochs")
+            read = everyones or f"settings.{parameter.name}" in text
+            assert (parameter.idle(params) is None) == read, (rule, parameter.name)
+        params.learning_rule = "mine:Rule"
+        assert not params.idle(p.name for p in own)
+
+
+def test_other_data_than_the_run_was_begun_with_is_refused_and_nothing_is_touched(tmp_path, monkeypatch):
+    def write(shift, folder="data"):
+        images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), np.uint8) + np.uint8(shift)
+        labels = np.arange(60) % 10
+        (tmp_path / folder).mkdir(exist_ok=True)
+        arrays = {"train_images": images, "train_labels": labels, "test_images": images, "test_labels": labels}
+        np.savez(tmp_path / folder / "mine.npz", **arrays)
+
+    write(0)
+    folder = tmp_path / "run"
+    own = ("--dataset=file", "--num_inputs=256", "--data_dir", tmp_path / "data/mine.npz")
+    small = ("--batch_size=20", "--num_epochs_long=1", "--num_generations=1")
+    assert start(*LEARNING, *own, *small, "--out_dir", folder).returncode == 0
+    write(0, "elsewhere")  # the same images at another place are the same
+    more = ("--num_generations=2", "--data_dir", tmp_path / "elsewhere/mine.npz")
+    assert start(LEARNING[0], "--resume", folder, *more).returncode == 0
+    write(1, "elsewhere")
+    before = everything(folder)
+    done = start(LEARNING[0], "--resume", folder, "--num_generations=3")
+    assert done.returncode == 2
+    assert f"error: {folder}: the data set file is not what the run was begun with (digest " in done.stderr
+    assert done.stderr.endswith(f"look at data_dir {tmp_path}/elsewhere/mine.npz\n")
+    assert everything(folder) == before
+    now = origin.versions()  # another OpenCV may give other images: that is said, as of all that computes
+    monkeypatch.setattr(origin, "versions", lambda: now | {"opencv-python-headless": "9.9"})
+    done = start(LEARNING[0], "--resume", folder, "--num_generations=3")
+    assert done.returncode == 0, done.stderr
+    assert "the data set file is not what the run was begun with" in done.stdout
 
 
 def test_what_a_script_has_no_use_for_is_said(tmp_path, file):

@@ -94,6 +94,19 @@ def test_a_study_without_seeds_has_seed_0(write):
     assert [cell.params.seed for cell in read(write(grid={"num_trials": [1, 2]})).cells] == [0, 0]
 
 
+def test_a_constant_of_one_rule_stands_only_in_that_rules_cells(write):
+    digits = {"script": "run-wlnn-mnist", "params_file": "params/wlnn-mnist/digits-backprop.yaml"}
+    digits["fixed"] = {"noise_sigma": 0.2, "num_generations": 2}
+    backprop, perturbed = read(write(**digits, grid={"learning_rule": ["backprop", "node_perturbation"]})).cells
+    assert "--noise_sigma=0.2" not in backprop.arguments
+    assert "--noise_sigma=0.2" in perturbed.arguments
+    with pytest.raises(InputError, match=r"made.yaml: fixed: noise_sigma has no effect: hebbian has no use for it"):
+        read(write(**digits, grid={"learning_rule": ["backprop", "hebbian"]}))
+    both = {"noise_sigma": [0.1, 0.2], "learning_rule": ["backprop", "node_perturbation"], "seed": [0]}
+    with pytest.raises(InputError, match=r"grid: noise_sigma0.1-backprop-seed0: noise_sigma has no effect"):
+        read(write(**digits | {"fixed": {}}, grid=both))
+
+
 # ---- bad input ------------------------------------------------------------------------------------------------------
 
 

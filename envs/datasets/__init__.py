@@ -11,7 +11,7 @@ from envs.datasets.preparation import prepared
 from envs.datasets.source import Dataset, Source, checked
 from evolution.errors import InputError
 
-__all__ = ["DATASETS", "Dataset", "Source", "for_run", "load", "preparation_of"]
+__all__ = ["DATASETS", "Dataset", "Source", "for_run", "has_files", "load", "preparation_of"]
 
 DATASETS: dict[str, Source] = {
     "digits": digits.SOURCE,
@@ -30,9 +30,11 @@ def load(
 
     `data_dir` is where its files lie, or are downloaded to; without it each set has its own places. What is None
     follows the set (`preparation_of`). Raises InputError for an unknown name, for files that are not the set's, for
-    what is no data set, and where a file is missing and cannot be had.
+    what is no data set, where a file is missing and cannot be had, and for a folder where the set has no files.
     """
     source = _source(name)
+    if data_dir is not None and not source.has_files:
+        raise InputError(f"data_dir {data_dir}: {name} has no files; leave it out")
     image_size, deskew = preparation_of(name, image_size, deskew)
     raw = source.find(None if data_dir is None else Path(data_dir).expanduser())
     if image_size is None or source.is_prepared(image_size, deskew):
@@ -43,7 +45,15 @@ def load(
 def for_run(params: Any) -> Dataset:
     """The data set that a run's parameters name, prepared as they say; then they say what was used."""
     params.image_size, params.deskew = preparation_of(params.dataset, params.image_size, params.deskew)
-    return load(params.dataset, params.data_dir, image_size=params.image_size, deskew=params.deskew)
+    data_dir = params.data_dir if has_files(params.dataset) else None
+    dataset = load(params.dataset, data_dir, image_size=params.image_size, deskew=params.deskew)
+    params.data_digest = dataset.digest
+    return dataset
+
+
+def has_files(name: str) -> bool:
+    """Whether the set is read from files, which `data_dir` may name. Raises InputError for an unknown name."""
+    return _source(name).has_files
 
 
 def preparation_of(name: str, image_size: int | None = None, deskew: bool | None = None) -> tuple[int | None, bool]:

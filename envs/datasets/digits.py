@@ -27,4 +27,4 @@ def find(data_dir: Path | None) -> Raw:
     return Raw(arrays)
 
 
-SOURCE = Source(find, image_size=8, as_it_comes=True)
+SOURCE = Source(find, image_size=8, as_it_comes=True, has_files=False)

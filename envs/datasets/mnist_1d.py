@@ -85,4 +85,4 @@ def find(data_dir: Path | None) -> Raw:
     return Raw(arrays)
 
 
-SOURCE = Source(find, image_size=None)
+SOURCE = Source(find, image_size=None, has_files=False)

@@ -1,5 +1,6 @@
 """What a data set is before and after it is prepared, and what makes one usable."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,15 @@ class Dataset(NamedTuple):
         )
         return cls(train, arrays.train_labels.astype(np.int64), test, arrays.test_labels.astype(np.int64))
 
+    @property
+    def digest(self) -> str:
+        """A short name for its content: the beginning of the SHA-256 of shapes and numbers."""
+        found = hashlib.sha256()
+        for array in self:
+            found.update(repr((array.shape, array.dtype.str)).encode())
+            found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()[:16]
+
 
 @dataclass(frozen=True)
 class Source:
@@ -54,12 +64,14 @@ class Source:
 
     `find` takes the folder or file that `data_dir` names, or None, and raises InputError. `image_size` None is for
     signals, which stay as they are. Images that come with values from 0 to 1 at their own size say so: `as_it_comes`.
+    A set that is generated or comes with a package has no files, and so no folder that could be named.
     """
 
     find: Callable[[Path | None], Raw]
     image_size: int | None = 16
     deskew: bool = False
     as_it_comes: bool = False
+    has_files: bool = True
 
     def is_prepared(self, image_size: int, deskew: bool) -> bool:
         """Whether there is nothing to prepare."""
