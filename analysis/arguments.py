@@ -4,15 +4,19 @@ import argparse
 import math
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from analysis.names import Names, default_names, names_of, task_of
+from analysis.names import Names, default_names, names_of, params_near, task_of
+from envs import datasets
 from evolution.errors import InputError
 from evolution.files import network_path
 from evolution.genome import Genome
+from experiment.parameters import declared
 
 ENDINGS = {".png", ".svg", ".csv", ".md", ".json"}
 # Of files that some programs write and ours do not: as part of a name they would be a promise.
@@ -33,8 +37,44 @@ def add_destination(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+# What a network's run says of its task, and a command may say otherwise.
+OF_EPISODES = ("env_kwargs", "observation_size", "scale_actions", "max_episode_steps")
+OF_IMAGES = ("image_size", "deskew")
+
+
+def add_task_options(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    """Options that say what the parameters of the same names do; they are checked when they are asked for."""
+    for name in names:
+        parser.add_argument(f"--{name}", help=f"{declared()[name].help} (default: as the network's run has it)")
+
+
+def of_task(arguments: argparse.Namespace, task: str, names: Sequence[str]) -> dict[str, Any]:
+    """What the command line says of the task, else the run that the network lies in, where that is of the same task.
+
+    By parameter; what neither says is left out. Raises InputError for a value that is none.
+    """
+    near = params_near(arguments.network)
+    near = near if task in (near.get("env_name"), near.get("dataset")) else {}
+    found: dict[str, Any] = {}
+    for name in names:
+        parameter, text = declared()[name], getattr(arguments, name, None)
+        if text is not None:
+            found[name] = parameter.parse(text, "command line")
+        elif near.get(name) is not None:
+            found[name] = parameter.check(near[name], f"params.yaml beside {arguments.network}")
+    return found
+
+
 def add_data_dir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data_dir", help="folder of the MNIST files; else the variable MNIST_DIR, else data/mnist")
+    text = "folder or file of the data set; else the run's, else a variable (MNIST_DIR), else data/"
+    parser.add_argument("--data_dir", help=text)
+
+
+def data_dir_of(arguments: argparse.Namespace, dataset: str) -> str | None:
+    """Where the data set lies, as the command line says, else the network's run; None: at its usual place."""
+    if arguments.data_dir is None and not datasets.has_files(dataset):
+        return None
+    return of_task(arguments, dataset, ("data_dir",)).get("data_dir")
 
 
 def destination(to: Path | None, source: Path, suffix: str = "") -> Path:
@@ -71,13 +111,22 @@ def check_writable(folder: Path) -> None:
     It comes before what takes hours; the folder itself is made when there is something to write.
     """
     there = folder
-    while not there.exists() and there != there.parent:
-        there = there.parent
     try:
+        while not there.exists() and there != there.parent:
+            there = there.parent
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
+
+
+def check_file(path: Path) -> None:
+    """Raise InputError unless this file can be written. It comes before what takes hours."""
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise InputError(f"{path.name[:60]}...: a file's name has {LONGEST_NAME} bytes at most")
+    check_writable(path.parent)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; a file's name is needed")
 
 
 def names_for(genome: Genome, network: Path, env_name: str | None) -> tuple[Names, str | None]:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from analysis import arguments as take
 from analysis import style
+from analysis.names import task_of
 from analysis.runs import learning_task
 from envs.datasets import DATASETS
 from evolution.errors import InputError
@@ -54,12 +55,12 @@ class Evaluation(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     take.add_network(parser)
-    task = parser.add_mutually_exclusive_group(required=True)
-    task.add_argument("--env_name", help="id of a Gymnasium environment, or CartPoleSwingUp")
-    task.add_argument("--dataset", choices=DATASETS)
+    task = parser.add_mutually_exclusive_group()
+    task.add_argument("--env_name", help="id of an environment (default: as the network's file or run says)")
+    task.add_argument("--dataset", choices=DATASETS, help="default: as the network's file or run says")
+    take.add_task_options(parser, take.OF_EPISODES)
     take.add_data_dir(parser)
-    parser.add_argument("--image_size", type=take.count, help="pixels a side; else the data set's own")
-    parser.add_argument("--deskew", choices=("true", "false"), help="shear images upright; else for mnist alone")
+    take.add_task_options(parser, take.OF_IMAGES)
     parser.add_argument("--trials", type=take.count, default=100, help="of each row (default: %(default)s)")
     parser.add_argument(
         "--points", type=take.count, default=65, help="shared weights from -2 to 2 (default: %(default)s)"
@@ -91,6 +92,7 @@ def main(arguments: argparse.Namespace) -> None:
     if not genome.num_connections:
         raise InputError(f"{arguments.network}: the network has no connections, so there are no weights to try")
     path = take.destination(arguments.to, arguments.network, "-evaluation")
+    _settle_task(arguments)
     workers = Workers(arguments.num_workers)
     try:
         measure = measure_episodes if arguments.env_name else measure_images
@@ -109,6 +111,19 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"{path}.csv, .md, .png, .svg, {path.name}-curve.csv")
 
 
+def _settle_task(arguments: argparse.Namespace) -> None:
+    """What is not said follows from the network's file or run. Raises InputError where that says nothing either."""
+    if arguments.env_name or arguments.dataset:
+        return
+    task = task_of(arguments.network)
+    if task is None:
+        raise InputError(f"{arguments.network} does not say what it was evolved for: give --env_name or --dataset")
+    if task in DATASETS:
+        arguments.dataset = task
+    else:
+        arguments.env_name = task
+
+
 # ---- environments ---------------------------------------------------------------------------------------------------
 
 
@@ -119,7 +134,8 @@ def measure_episodes(genome: Genome, arguments: argparse.Namespace, workers: Wor
     """
     from envs.gym_task import GymTask, draw_seeds
 
-    task = GymTask(arguments.env_name, num_trials=1, workers=workers)
+    given = take.of_task(arguments, arguments.env_name, (*take.OF_EPISODES, "evaluator"))
+    task = GymTask(arguments.env_name, num_trials=1, workers=workers, **given)
     take.check_sizes(genome, task.num_inputs, task.num_outputs, arguments.env_name)
     rng, trials = np.random.default_rng(arguments.seed), arguments.trials
 
@@ -192,8 +208,8 @@ def measure_images(genome: Genome, arguments: argparse.Namespace, workers: Worke
     from envs.classification_task import TEN_WEIGHTS, ClassificationTask
     from learning import compiled
 
-    deskew = None if arguments.deskew is None else arguments.deskew == "true"
-    dataset = datasets.load(arguments.dataset, arguments.data_dir, image_size=arguments.image_size, deskew=deskew)
+    prepared = take.of_task(arguments, arguments.dataset, take.OF_IMAGES)
+    dataset = datasets.load(arguments.dataset, take.data_dir_of(arguments, arguments.dataset), **prepared)
     task = ClassificationTask(dataset, batch_size=1, workers=workers)
     take.check_sizes(genome, task.num_inputs, task.num_outputs, arguments.dataset)
     agnostic = replace(genome, weights=None)

@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from analysis import arguments as take
+from analysis.names import task_of
 from evolution.errors import InputError, RunError
+from evolution.files import TEMPORARY
 from evolution.genome import Genome
 
 Frame = npt.NDArray[np.uint8]  # (height, width, 3)
@@ -23,7 +25,8 @@ MAX_WIDTH = {".gif": 400, ".mp4": 800}  # pixels; a GIF grows fast
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     take.add_network(parser)
-    parser.add_argument("--env_name", required=True, help="id of a Gymnasium environment, or CartPoleSwingUp")
+    parser.add_argument("--env_name", help="id of an environment (default: as the network's file or run says)")
+    take.add_task_options(parser, take.OF_EPISODES)
     parser.add_argument("--weight", type=take.number, help="the shared weight of a weight agnostic network")
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="the film: a .gif or an .mp4")
     parser.add_argument("--seed", type=take.seed, default=0, help="of the episode (default: 0)")
@@ -31,21 +34,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Play one episode and film it. Says how long it was and what it earned."""
-    if arguments.to.suffix not in MAX_WIDTH:
-        raise InputError(f"--to {arguments.to}: the film must be a .gif or an .mp4")
+    """Play one episode as it is scored and film it. Says how long it was and what it earned.
+
+    An environment with a kernel is put into the kernel's state after each step, so that what is seen is what the kernel
+    played: where an episode is chaotic, Gymnasium's own would be another.
+    """
+    to = arguments.to
+    if to.suffix.lower() not in MAX_WIDTH:
+        raise InputError(f"--to {to}: the film must be a .gif or an .mp4")
+    take.check_file(to)
     genome = Genome.load(arguments.network)
     weights = take.connection_weights(genome, arguments.weight)
-    player = Player(genome, weights, arguments.env_name, arguments.seed, arguments.max_steps)
-    arguments.to.parent.mkdir(parents=True, exist_ok=True)
-    write(arguments.to, player.frames(), player.frames_per_second)
-    print(f"{arguments.to}: {player.steps} steps, reward {player.reward:.2f}")
-    kernels = scored(genome, weights, arguments.env_name, arguments.seed, player.steps)
-    if kernels is not None and abs(kernels - player.reward) > 0.005:
-        print(
-            f"the kernels score this episode {kernels:.2f}: what is filmed is Gymnasium's, whose last digits differ, "
-            "which grows where an episode is chaotic"
-        )
+    env_name = arguments.env_name or task_of(arguments.network)
+    if env_name is None:
+        raise InputError(f"{arguments.network} does not say what it was evolved for: give --env_name")
+    given = take.of_task(arguments, env_name, (*take.OF_EPISODES, "evaluator"))
+    player = Player(genome, weights, env_name, arguments.seed, arguments.max_steps, **given)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    write(to, player.frames(), player.frames_per_second)
+    print(f"{to}: {player.steps} steps, reward {player.reward:.2f}")
 
 
 class Player:
@@ -55,19 +62,36 @@ class Player:
     """
 
     def __init__(
-        self, genome: Genome, weights: npt.NDArray[np.float64], env_name: str, seed: int, max_steps: int
+        self,
+        genome: Genome,
+        weights: npt.NDArray[np.float64],
+        env_name: str,
+        seed: int,
+        max_steps: int,
+        *,
+        env_kwargs: Mapping[str, Any] | None = None,
+        observation_size: int | None = None,
+        scale_actions: bool = False,
+        max_episode_steps: int | None = None,
+        evaluator: str = "auto",
     ) -> None:
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # off screen
-        from envs.gym_task import make
+        from envs import gym_task, rollout
         from envs.spaces import Actions, Observations
         from networks.policy import CompiledPolicy
 
-        self.environment, self.env_name = make(env_name, render_mode="rgb_array"), env_name
-        self.observations = Observations(self.environment.observation_space, env_name)
-        self.actions = Actions(self.environment.action_space, env_name)
+        self.environment = gym_task.make(env_name, max_episode_steps, "rgb_array", env_kwargs)
+        self.env_name = env_name
+        self.kernel: rollout.Steps | None = None
+        self.observations = Observations(self.environment.observation_space, env_name, observation_size)
+        self.actions = Actions(self.environment.action_space, env_name, scale_actions)
         take.check_sizes(genome, self.observations.size, self.actions.size, env_name)
-        self.policy, self.weights = CompiledPolicy(genome), weights
-        self.seed, self.max_steps = seed, max_steps
+        scored_by_kernel = gym_task.has_kernel(evaluator, env_name, env_kwargs, observation_size)
+        if scored_by_kernel and rollout.Steps.are_there(env_name, env_kwargs):
+            self.kernel = rollout.Steps(env_name, seed, env_kwargs)
+        limit = self.environment.spec.max_episode_steps if self.environment.spec is not None else None
+        self.max_steps = min(max_steps, max_episode_steps or limit or gym_task.MAX_EPISODE_STEPS)
+        self.policy, self.weights, self.seed = CompiledPolicy(genome), weights, seed
         self.steps, self.reward = 0, 0.0
         # Real time where the environment tells it, but no more frames a second than needed.
         told = self.environment.metadata.get("render_fps")
@@ -91,17 +115,33 @@ class Player:
 
     def _frames(self) -> Iterator[Frame]:
         observation, _ = self.environment.reset(seed=self.seed)
+        inputs = self.observations.flatten(observation) if self.kernel is None else self._in_the_kernels_state()
         over = False
         yield self.frame()
         while not over and self.steps < self.max_steps:
-            action = self.actions.choose(self.policy(self.observations.flatten(observation), self.weights))
+            action = self.actions.choose(self.policy(inputs, self.weights))
             if action is None:
                 raise RunError(f"the network's outputs are no numbers at step {self.steps}")
-            observation, reward, terminated, truncated, _ = self.environment.step(action)
-            self.steps, self.reward = self.steps + 1, self.reward + float(np.asarray(reward).item())
-            over = terminated or truncated
-            if self.steps % self.every == 0 or over:
+            inputs, reward, over = self._step(action)
+            self.steps, self.reward = self.steps + 1, self.reward + reward
+            if self.steps % self.every == 0 or over or self.steps == self.max_steps:
                 yield self.frame()
+
+    def _step(self, action: Any) -> tuple[Any, float, bool]:
+        """What the network sees next, the reward, and whether the episode is over."""
+        if self.kernel is not None:
+            self.environment.unwrapped.step(action)  # draws what it draws of the action, as an arrow
+            reward, over = self.kernel.step(action)
+            return self._in_the_kernels_state(), reward, over
+        observation, given, terminated, truncated, _ = self.environment.step(action)
+        over = bool(terminated or truncated)
+        return self.observations.flatten(observation), float(np.asarray(given).item()), over
+
+    def _in_the_kernels_state(self) -> Any:
+        environment: Any = self.environment.unwrapped
+        assert self.kernel is not None
+        environment.state = self.kernel.state
+        return self.kernel.observation
 
     def frame(self) -> Frame:
         picture = in_colours(self.environment.render())
@@ -129,24 +169,6 @@ def in_colours(picture: Any) -> Frame:
     return np.ascontiguousarray(picture[:, :, :3])
 
 
-def scored(genome: Genome, weights: npt.NDArray[np.float64], env_name: str, seed: int, max_steps: int) -> float | None:
-    """What the kernels give for the same episode; None where the environment has none."""
-    from envs import rollout
-
-    if not rollout.supports(env_name):
-        return None
-    takes_argmax = rollout.takes_argmax(env_name)
-    rewards, _ = rollout.episodes(
-        [genome],
-        env_name,
-        [weights[None]],
-        [seed],
-        take_argmax_action=takes_argmax,
-        max_episode_steps=max_steps,
-    )
-    return float(rewards.item())
-
-
 def written(picture: Frame, text: str) -> Frame:
     """The picture with a line of text in its upper left corner."""
     image = Image.fromarray(picture)
@@ -159,8 +181,8 @@ def write(path: Path, frames: Iterator[Frame], frames_per_second: float) -> None
     """Write the film beside its place and then move it there: a film that is there is whole."""
     import imageio.v2 as imageio  # takes a while
 
-    unfinished = path.with_name(f".{path.name}.unfinished{path.suffix}")
-    if path.suffix == ".gif":
+    unfinished = path.with_name(f"{TEMPORARY}{os.getpid()}{path.suffix.lower()}")
+    if path.suffix.lower() == ".gif":
         options: dict[str, Any] = {"duration": 1000 / frames_per_second, "loop": 0, "subrectangles": True}
     else:
         options = {"fps": frames_per_second, "macro_block_size": 2}
@@ -168,7 +190,7 @@ def write(path: Path, frames: Iterator[Frame], frames_per_second: float) -> None
         writer: Any = imageio.get_writer(unfinished, mode="I", **options)
         with writer as film:
             for frame in frames:
-                film.append_data(_narrowed(frame, MAX_WIDTH[path.suffix]))
+                film.append_data(_narrowed(frame, MAX_WIDTH[path.suffix.lower()]))
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -99,7 +99,7 @@ def task_of(path: Path) -> str | None:
     """The environment or data set that a network file was made for: its provenance or its run's `params.yaml` says."""
     content = loads(path.read_bytes())
     provenance = content.get("provenance") if isinstance(content, Mapping) else None
-    for source in (provenance, _params_near(path)):
+    for source in (provenance, params_near(path)):
         if isinstance(source, Mapping):
             for key in ("env_name", "dataset"):
                 if isinstance(source.get(key), str):
@@ -107,10 +107,13 @@ def task_of(path: Path) -> str | None:
     return None
 
 
-def _params_near(path: Path) -> Any:
+def params_near(path: Path) -> dict[str, Any]:
+    """The parameters of the run in whose folder, or in a folder of whose, a network's file lies; {} where none is."""
     for folder in (path.parent, path.parent.parent):
         try:
-            return yaml.safe_load((folder / "params.yaml").read_text())
-        except (OSError, ValueError, yaml.YAMLError):
+            found = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError, yaml.YAMLError):
             continue
-    return None
+        if isinstance(found, dict):
+            return found
+    return {}

@@ -92,7 +92,7 @@ class GymTask(Task):
         found = look_at(self.rules, workers)
         if found.has_kernel:
             compiled.import_module_of(env_name)  # which registers the kernel in this process too
-        self.compiled = _has_kernel(evaluator, env_name, env_kwargs, observation_size)
+        self.compiled = has_kernel(evaluator, env_name, env_kwargs, observation_size)
         self.observations = Observations(found.observation_space, env_name, observation_size)
         self.actions = Actions(found.action_space, env_name, scale_actions)
         self.num_inputs, self.num_outputs = self.observations.size, self.actions.size
@@ -273,7 +273,7 @@ def is_known(env_name: str) -> bool:
     return spec is not None and compiled.entry_point(spec).startswith(("gymnasium.envs.", "envs."))
 
 
-def _has_kernel(
+def has_kernel(
     evaluator: str, env_name: str, env_kwargs: Mapping[str, Any] | None, observation_size: int | None
 ) -> bool:
     """Whether the compiled episodes are used."""

@@ -131,6 +131,46 @@ def replay(
     return _replay(found.parameters, len(found.compiled.inputs), _starts(found, [seed])[0], of_steps, single)
 
 
+class Steps:
+    """An episode of a compiled environment, step by step, as `episodes` plays it.
+
+    `observation` (I,) is what a network sees now, `state` (S,) what the reference calls its `state`.
+    """
+
+    @staticmethod
+    def are_there(env_name: str, env_kwargs: Kwargs = None) -> bool:
+        """Whether there is a kernel, and the reference holds everything in its `state`, as the classic ones do."""
+        found = compiled.find(env_name, env_kwargs)
+        return found is not None and found.compiled.start_of is None and found.compiled.new_world is None
+
+    def __init__(self, env_name: str, seed: int, env_kwargs: Kwargs = None) -> None:
+        found = _find(env_name, env_kwargs)
+        if not self.are_there(env_name, env_kwargs):
+            raise InputError(f"{env_name} is more than its state: its episodes are not played step by step")
+        self._parameters = found.parameters
+        self._num_actions = 1 if found.compiled.take_argmax_action else len(found.compiled.outputs)
+        first = _starts(found, [seed])[0]
+        self._size = len(first)
+        self._rows = np.zeros((ACTION // LANES + found.compiled.num_rows) * LANES)
+        self._values = np.empty((len(found.compiled.inputs), LANES))
+        _begin(self._parameters, first, self._rows, self._values)
+
+    @property
+    def observation(self) -> Array:
+        return self._values[:, 0].copy()
+
+    @property
+    def state(self) -> Array:
+        first = ACTION + self._num_actions * LANES  # the state's rows come after the actions
+        return self._rows[first : first + self._size * LANES : LANES].copy()
+
+    def step(self, action: npt.ArrayLike) -> tuple[float, bool]:
+        """Take an action, as `replay` does; the reward, and whether the episode has ended."""
+        actions = np.asarray(action, np.float64).reshape(self._num_actions)
+        _advance(self._parameters, actions, self._rows, self._values)
+        return float(self._rows[REWARD]), bool(self._rows[TERMINATED] > 0)
+
+
 TWIN_STEPS, TWIN_TOLERANCE = 20, 1e-5  # 32-bit observations of 64-bit arithmetic
 
 
@@ -254,6 +294,25 @@ def _replay(parameters, num_inputs, first, actions, single):
         seam.step(parameters, world, state, WIDTH)
         rewards[t], terminated[t] = state[REWARD], state[TERMINATED] > 0
     return observations, rewards, terminated
+
+
+@kernel
+def _begin(parameters, first, state, values):
+    world = seam.new_world(parameters)
+    for lane in range(WIDTH):
+        seam.start(parameters, world, state, lane, first)
+        state[SINGLE + lane] = 1.0
+    seam.observe(parameters, world, state, values, 0, WIDTH)
+
+
+@kernel
+def _advance(parameters, action, state, values):
+    world = seam.new_world(parameters)
+    for a in range(len(action)):
+        place = ACTION + a * LANES
+        state[place : place + WIDTH] = action[a]
+    seam.step(parameters, world, state, WIDTH)
+    seam.observe(parameters, world, state, values, 0, WIDTH)
 
 
 @kernel

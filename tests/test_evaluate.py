@@ -143,6 +143,39 @@ def test_relu_networks_are_tuned_from_where_they_live(keep_weights, tmp_path):
     assert float(rows["tuned individual"]["mean"]) > 0.3
 
 
+def test_a_run_says_how_its_images_are_prepared(tmp_path, capsys):
+    (tmp_path / "params.yaml").write_text("dataset: digits\nimage_size: 4\ndeskew: true\n")
+    genome = evolved(0, 16, 10, 0.3, 20)
+    genome.save(tmp_path / "n.json")
+    small = ("--trials", "2", "--points", "3", "--tunings", "1", "--num_epochs", "1")
+    assert main(["evaluate", str(tmp_path / "n.json"), *small]) == 0
+    data = datasets.load("digits", image_size=4, deskew=True)
+    curve = table(tmp_path / "n-evaluation-curve.csv")
+    expected = accuracy_with(genome, 2.0, data.test_images, data.test_labels)
+    assert float(curve["2"]["mean"]) == pytest.approx(expected, abs=2e-6)
+    assert main(["evaluate", str(tmp_path / "n.json"), *small, "--image_size", "8"]) == 2
+    assert "digits needs 64 and 10" in capsys.readouterr().err
+    assert main(["evaluate", str(tmp_path / "n.json"), *small, "--deskew=perhaps"]) == 2
+    assert "deskew is 'perhaps'; it must be true or false" in capsys.readouterr().err
+
+
+def test_a_run_says_how_its_episodes_go(tmp_path, capsys):
+    run = "env_name: CartPole-v1\nenv_kwargs: {sutton_barto_reward: true}\nmax_episode_steps: 7\n"
+    (tmp_path / "params.yaml").write_text(run)
+    evolved(0, 4, 2, 1.0, 0).save(tmp_path / "n.json")
+    small = ("--trials", "2", "--points", "3", "--iterations", "1", "--candidates", "2", "--tuning_trials", "1")
+    curves = []
+    for more in ([], ["--env_kwargs", "{}"], ["--env_name", "CartPole-v0"]):
+        assert main(["evaluate", str(tmp_path / "n.json"), *small, *more]) == 0
+        curves.append([float(row["mean"]) for row in table(tmp_path / "n-evaluation-curve.csv").values()])
+    assert curves[0] == [0, 0, 0]  # no pole falls within seven steps, and standing earns nothing
+    assert curves[1] == [7, 7, 7]
+    assert min(curves[2]) > 7  # another environment than the run's: what the run says of its own is not asked
+    (tmp_path / "params.yaml").write_text("env_name: CartPole-v1\nmax_episode_steps: many\n")
+    assert main(["evaluate", str(tmp_path / "n.json"), *small]) == 2
+    assert "max_episode_steps is 'many'; it must be a whole number, at least 1" in capsys.readouterr().err
+
+
 # ---- what is measured with what -------------------------------------------------------------------------------------
 
 
@@ -174,7 +207,15 @@ def recorded(monkeypatch):
 
 
 def arguments_for(**given):
-    usual = {"env_name": "CartPole-v1", "seed": 0, "trials": 40, "points": 9, "iterations": 3, "candidates": 6}
+    usual = {
+        "network": Path("n.json"),
+        "env_name": "CartPole-v1",
+        "seed": 0,
+        "trials": 40,
+        "points": 9,
+        "iterations": 3,
+        "candidates": 6,
+    }
     return argparse.Namespace(**usual | {"tuning_trials": 5} | given)
 
 
