@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ Frame = npt.NDArray[np.uint8]  # (height, width, 3)
 
 FRAMES_PER_SECOND = 25
 MAX_WIDTH = {".gif": 400, ".mp4": 800}  # pixels; a GIF grows fast
+NARROWEST = 240  # pixels, in which a caption has room
+INK, EDGE = (40, 40, 40), (255, 255, 255)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +51,10 @@ def main(arguments: argparse.Namespace) -> None:
     if env_name is None:
         raise InputError(f"{arguments.network} does not say what it was evolved for: give --env_name")
     given = take.of_task(arguments, env_name, (*take.OF_EPISODES, "evaluator"))
-    player = Player(genome, weights, env_name, arguments.seed, arguments.max_steps, **given)
+    width = MAX_WIDTH[to.suffix.lower()]
+    player = Player(genome, weights, env_name, arguments.seed, arguments.max_steps, width=width, **given)
     to.parent.mkdir(parents=True, exist_ok=True)
-    write(to, player.frames(), player.frames_per_second)
+    write(to, player.frames(), player.frames_per_second, most=player.max_steps // player.every + 2)
     print(f"{to}: {player.steps} steps, reward {player.reward:.2f}")
 
 
@@ -74,6 +77,7 @@ class Player:
         scale_actions: bool = False,
         max_episode_steps: int | None = None,
         evaluator: str = "auto",
+        width: int = 800,
     ) -> None:
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # off screen
         from envs import gym_task, rollout
@@ -98,15 +102,16 @@ class Player:
         rate = float(told) if isinstance(told, int | float) and 0 < told < 10_000 else float(FRAMES_PER_SECOND)
         self.every = max(1, round(rate / FRAMES_PER_SECOND))
         self.frames_per_second = rate / self.every
-        self.shape: tuple[int, ...] = ()
+        self.width = width
+        self.size: tuple[int, int] | None = None
 
     def frames(self) -> Iterator[Frame]:
         """Every n-th frame of the episode, and the last. Raises RunError where the environment fails."""
         try:
             yield from self._frames()
-        except (InputError, RunError, OSError):
+        except (InputError, RunError, KeyboardInterrupt, GeneratorExit):
             raise
-        except Exception as error:
+        except BaseException as error:  # SystemExit, say, or one of a file that the environment reads
             what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise RunError(f"environment {self.env_name} failed at step {self.steps}: {what}") from None
         finally:
@@ -145,11 +150,17 @@ class Player:
 
     def frame(self) -> Frame:
         picture = in_colours(self.environment.render())
-        self.shape = self.shape or picture.shape
-        if picture.shape != self.shape:  # a film has frames of one size
-            height, width = self.shape[:2]
-            picture = np.asarray(Image.fromarray(picture).resize((width, height)))
+        self.size = self.size or size_of(picture, self.width)
+        if picture.shape[1::-1] != self.size:  # a film has frames of one size
+            picture = np.asarray(Image.fromarray(picture).resize(self.size, Image.Resampling.LANCZOS))
         return written(picture, f"step {self.steps}   reward {self.reward:.1f}")
+
+
+def size_of(picture: Frame, widest: int) -> tuple[int, int]:
+    """Width and height of the film's frames: the picture's, made smaller or larger where a caption needs it; even."""
+    height, width = picture.shape[:2]
+    wanted = min(max(width, NARROWEST), widest)
+    return 2 * round(wanted / 2), max(2, 2 * round(height * wanted / width / 2))
 
 
 def in_colours(picture: Any) -> Frame:
@@ -170,34 +181,52 @@ def in_colours(picture: Any) -> Frame:
 
 
 def written(picture: Frame, text: str) -> Frame:
-    """The picture with a line of text in its upper left corner."""
+    """The picture with a line of text in its upper left corner: dark with a light edge, to be read on any ground."""
     image = Image.fromarray(picture)
-    size = max(12, picture.shape[0] // 20)
-    ImageDraw.Draw(image).text((size // 2, size // 3), text, (40, 40, 40), ImageFont.load_default(size))
+    size = float(max(12, min(picture.shape[0] // 20, picture.shape[1] // 15)))
+    room = picture.shape[1] - size
+    size *= min(1.0, room / ImageFont.load_default(size).getlength(text))
+    ImageDraw.Draw(image).text(
+        (size // 2, size // 3), text, INK, ImageFont.load_default(size), stroke_width=max(2, round(size / 8)),
+        stroke_fill=EDGE,
+    )  # fmt: skip
     return np.asarray(image)
 
 
-def write(path: Path, frames: Iterator[Frame], frames_per_second: float) -> None:
-    """Write the film beside its place and then move it there: a film that is there is whole."""
-    import imageio.v2 as imageio  # takes a while
-
+def write(path: Path, frames: Iterator[Frame], frames_per_second: float, most: int) -> None:
+    """Write the film, of `most` frames at most, beside its place and move it there: one that is there is whole."""
     unfinished = path.with_name(f"{TEMPORARY}{os.getpid()}{path.suffix.lower()}")
-    if path.suffix.lower() == ".gif":
-        options: dict[str, Any] = {"duration": 1000 / frames_per_second, "loop": 0, "subrectangles": True}
-    else:
-        options = {"fps": frames_per_second, "macro_block_size": 2}
     try:
-        writer: Any = imageio.get_writer(unfinished, mode="I", **options)
-        with writer as film:
-            for frame in frames:
-                film.append_data(_narrowed(frame, MAX_WIDTH[path.suffix.lower()]))
+        if path.suffix.lower() == ".gif":
+            _write_gif(unfinished, frames, hundredths(most, frames_per_second))
+        else:
+            _write_mp4(unfinished, frames, frames_per_second)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _narrowed(frame: Frame, width: int) -> Frame:
-    if frame.shape[1] <= width:
-        return frame
-    height = round(frame.shape[0] * width / frame.shape[1])
-    return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS))
+def _write_gif(path: Path, frames: Iterator[Frame], durations: Sequence[int]) -> None:
+    images = (Image.fromarray(frame) for frame in frames)
+    milliseconds = [10 * duration for duration in durations]
+    next(images).save(path, format="GIF", save_all=True, append_images=images, duration=milliseconds, loop=0)
+
+
+def hundredths(count: int, frames_per_second: float) -> list[int]:
+    """How long each of `count` frames is shown, in the whole hundredths of a second that a GIF knows.
+
+    The rounding is spread over the frames, so that the film takes as long as the episode.
+    """
+    return np.diff(np.rint(np.arange(count + 1) * (100 / frames_per_second))).astype(int).tolist()
+
+
+def _write_mp4(path: Path, frames: Iterator[Frame], frames_per_second: float) -> None:
+    import imageio.v2 as imageio  # takes a while
+
+    writer: Any = imageio.get_writer(path, mode="I", fps=frames_per_second, macro_block_size=2)
+    try:
+        with writer as film:
+            for frame in frames:
+                film.append_data(frame)
+    except OSError as error:  # that ffmpeg has ended is all that is known, in many lines
+        raise RunError(f"{path.parent}: the film cannot be written ({str(error).splitlines()[0]:.200})") from None

@@ -217,7 +217,7 @@ def make(
             **{**(env_kwargs or {}), **drawn},
         )
     except gymnasium.error.UnregisteredEnv:
-        near = difflib.get_close_matches(env_name, [*gymnasium.registry], 1, 0)
+        near = difflib.get_close_matches(env_name, [*gymnasium.registry], 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise InputError(f"env_name {env_name}: there is no such environment{hint}") from None
     except KeyboardInterrupt:

@@ -127,6 +127,132 @@ def test_images_are_filmed_as_the_network_sees_them(tmp_path, capsys):
     assert "4 steps, reward 10.00" in capsys.readouterr().out
 
 
+# ---- the film itself ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frames_per_second", [30, 33, 25, 7, 24])
+def test_a_gif_takes_as_long_as_the_episode(tmp_path, frames_per_second):
+    """A GIF counts hundredths of a second: 30 frames a second were shown as 33."""
+    noise = np.random.default_rng(0).integers(0, 256, (90, 8, 8, 3), np.uint8)
+    film.write(tmp_path / "a.gif", iter(noise), frames_per_second, most=200)
+    with Image.open(tmp_path / "a.gif") as shown:
+        durations = []
+        for frame in range(shown.n_frames):
+            shown.seek(frame)
+            durations.append(shown.info["duration"])
+    assert len(durations) == 90
+    assert sum(durations) == pytest.approx(90 / frames_per_second * 1000, abs=5)
+    assert max(durations) - min(durations) <= 10
+
+
+@pytest.mark.parametrize("ground", ["black", "white", "grey", "ink", "noise"])
+def test_a_caption_can_be_read_on_any_ground(ground):
+    rng = np.random.default_rng(0)
+    level = {"black": 0, "white": 255, "grey": 128, "ink": film.INK[0], "noise": 0}[ground]
+    picture = np.full((200, 300, 3), level, np.uint8)
+    if ground == "noise":
+        picture = rng.integers(0, 256, picture.shape, np.uint8)
+    drawn = film.written(picture, "step 10   reward 5.0").astype(int)[:, :, 0]
+    on_white = film.written(np.full_like(picture, 255), "step 10   reward 5.0").astype(int)[:, :, 0]
+    ink = on_white < 60
+    assert ink.sum() > 50
+    assert drawn[ink].max() < 100  # the letters are dark on every ground
+    near = np.zeros_like(ink)
+    for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+        near |= np.roll(ink, (down, right), (0, 1))
+    edge = near & (on_white > 200)
+    assert np.median(drawn[edge]) > 180  # and stand before a light edge
+
+
+@pytest.mark.parametrize("size", [(16, 16), (500, 20), (2000, 1999), (300, 601)])
+def test_frames_of_any_size_have_room_for_the_caption(size):
+    height, width = size
+    wide, high = film.size_of(np.zeros((height, width, 3), np.uint8), 400)
+    assert film.NARROWEST <= wide <= 400
+    assert wide % 2 == high % 2 == 0
+    assert high / wide == pytest.approx(height / width, rel=0.05)
+    drawn = film.written(np.full((high, wide, 3), 255, np.uint8), "step 10000   reward -12345.6")
+    assert (drawn[:, -2:] == 255).all()
+
+
+class Odd(Seen):
+    """Its frames are grey, floats, of odd and growing size; it does not tell how many there are in a second."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 0}  # noqa: RUF012
+
+    def render(self):
+        return np.full((31 + self.steps, 33), self.steps / 10)
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros((16, 16, 3), np.uint8), {}
+
+    def step(self, action):
+        self.steps += 1
+        return np.zeros((16, 16, 3), np.uint8), np.array([1.0]), self.steps == 4, False, {}
+
+
+class Raising(Odd):
+    def step(self, action):
+        if self.steps == 2:
+            raise ValueError("the floor\nis lava")
+        return super().step(action)
+
+
+class Blind(Odd):
+    def render(self):
+        return None
+
+
+class Leaving(Odd):
+    def render(self):
+        raise SystemExit(0)
+
+
+@pytest.fixture
+def made(tmp_path):
+    evolved(0, 16, 2, 0.1, mutations=5).save(tmp_path / "n.json")
+    (tmp_path / "params.yaml").write_text("observation_size: 4\n")
+    kinds = {f"{kind.__name__}-v0": kind for kind in (Odd, Raising, Blind, Leaving)}
+    for name, kind in kinds.items():
+        gymnasium.register(name, kind)
+    yield lambda name, to: [
+        "film", str(tmp_path / "n.json"), "--env_name", name, "--observation_size=4", "--weight=1",
+        "--to", str(tmp_path / to),
+    ]  # fmt: skip
+    for name in kinds:
+        gymnasium.registry.pop(name)
+
+
+@pytest.mark.parametrize("to", ["a.gif", "a.mp4"])
+def test_odd_frames_become_a_film(made, tmp_path, to):
+    import imageio.v3 as imageio
+
+    assert main(made("Odd-v0", to)) == 0
+    frames = imageio.imread(tmp_path / to)
+    assert frames.shape[0] == 5
+    assert frames.shape[1] % 2 == frames.shape[2] % 2 == 0
+    brightness = [int(np.median(frame)) for frame in frames]
+    assert brightness == pytest.approx([0, 25, 51, 76, 102], abs=6)
+
+
+@pytest.mark.parametrize("to", ["a.gif", "a.mp4"])
+def test_an_environment_that_fails_leaves_the_old_film_and_nothing_else(made, tmp_path, to, capsys):
+    (tmp_path / to).write_bytes(b"the old film")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert main(made("Raising-v0", to)) == 1
+    error = "error: environment Raising-v0 failed at step 2: ValueError: the floor is lava\n"
+    assert capsys.readouterr().err == error
+    assert main(made("Blind-v0", to)) == 1
+    assert "the environment does not render as rgb_array" in capsys.readouterr().err
+    assert main(made("Leaving-v0", to)) == 1
+    assert capsys.readouterr().err == "error: environment Leaving-v0 failed at step 0: SystemExit: 0\n"
+    assert (tmp_path / to).read_bytes() == b"the old film"
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+# ---- what is asked --------------------------------------------------------------------------------------------------
+
+
 def test_a_network_that_does_not_say_its_environment(tmp_path, capsys):
     evolved(4, 4, 2).save(tmp_path / "n.json")
     assert main(["film", str(tmp_path / "n.json"), "--weight", "1", "--to", str(tmp_path / "a.gif")]) == 2

@@ -130,6 +130,7 @@ def test_the_bipedal_walker_walks():
 
 WRONG = {
     "unknown": (("CartPol-v0", {}), "no such environment; did you mean CartPole"),
+    "unlike any": (("Zzyzx", {}), r"no such environment$"),
     "no argmax for a Box": (("CartPoleSwingUp", {}), "it must be false"),
     "argmax for Discrete": (("CartPole-v0", {"take_argmax_action": False}), "it must be true"),
     "no kernel": (("LunarLander-v3", {"evaluator": "compiled"}), "no compiled LunarLander-v3"),
