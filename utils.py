@@ -102,7 +102,8 @@ def check_sizes(params: Params, num_inputs: int, num_outputs: int) -> None:
 
 
 def workers(params: Params) -> Workers:
-    return Workers(params.num_workers, params.backend, params.scheduler_address)
+    """The run's workers: no more of this machine than there are networks to evaluate."""
+    return Workers(min(params.num_workers, params.population_size), params.backend, params.scheduler_address)
 
 
 def _portraits(run: Run, params: Params, settings: EvolutionSettings) -> Observer:

@@ -111,19 +111,20 @@ def main(arguments: argparse.Namespace) -> None:
         if getattr(arguments, name) is not None:
             asked[name] = getattr(arguments, name)
     runs = find_runs(arguments.study)
+    path = take.destination(arguments.to, arguments.study[0] / "compare")
     found = compare_runs(runs, study, test=arguments.test, unpaired=arguments.unpaired, **asked)
     text = markdown(found)
     published = published_table(runs, study)
     if published:
         text += "\n" + published
-    path = take.destination(arguments.to, arguments.study[0] / "compare")
+    print(text, flush=True)
     write(found, text, path)
-    print(text, end="")
-    print(f"\n{path}.md, .csv, -pairs.csv, -runs.csv, .png, .svg")
+    print(f"{path}.md, .csv, -pairs.csv, -runs.csv, .png, .svg")
 
 
 def write(found: Comparison, text: str, path: Path) -> None:
     """Write what the command writes, at `path` without an ending."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path.with_name(path.name + ".md"), text)
     style.save_csv(path.with_name(path.name + ".csv"), *group_rows(found))
     style.save_csv(path.with_name(path.name + "-pairs.csv"), *pair_rows(found))

@@ -86,19 +86,19 @@ def main(arguments: argparse.Namespace) -> None:
     runs = compare.find_runs(arguments.runs)
     for run in runs:
         _check(run)
+    path = take.destination(arguments.to, (runs[0].path if len(runs) == 1 else Path("out")) / "controls")
     workers = Workers(arguments.num_workers)
     results = [result for run in runs for result in train(run, arguments, workers)]
     rows = summarise_kinds(results)
     text = markdown(rows, results)
-    path = take.destination(arguments.to, (runs[0].path if len(runs) == 1 else Path("out")) / "controls")
+    print(text, flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path.with_name(path.name + ".md"), text)
     style.save_csv(path.with_name(path.name + ".csv"), *table_rows(rows))
     style.save_csv(path.with_name(path.name + "-networks.csv"), *network_rows(results))
     with style.style():
         style.save(figure(rows, results), path)
-    print(text, end="")
-    print(f"\n{path}.md, .csv, -networks.csv, .png, .svg")
+    print(f"{path}.md, .csv, -networks.csv, .png, .svg")
 
 
 def _check(run: RunFolder) -> None:

@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
     genome = Genome.load(arguments.network)
     file_format = _format_of(arguments.format, arguments.to)
     path = arguments.to or arguments.network.with_suffix(FORMATS[file_format])
-    options.check_writable(path.parent)
+    options.check_file(path)
     names, _ = options.names_for(genome, arguments.network, arguments.env_name)
     print(f"{path}: {export(genome, path, file_format, arguments.weight, names)}")
 

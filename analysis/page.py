@@ -9,6 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from analysis import arguments as take
 from analysis import compare, draw, style
 from analysis.compare import Comparison
 from analysis.names import names_of
@@ -34,8 +35,10 @@ figcaption { font-size: .8rem; overflow-wrap: anywhere; }
 
 def write(folder: Path, path: Path) -> None:
     """Write the page of a study's folder. Raises InputError where there is no study or nothing to compare."""
+    take.check_file(path)
+    content = page(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, page(folder))
+    write_atomically(path, content)
 
 
 def page(folder: Path) -> str:

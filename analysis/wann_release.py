@@ -27,8 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Read a champion of the WANN release, and write it as network JSON with a bias."""
     file = arguments.file
-    genome = read_wann(file, in_size=arguments.inputs, out_size=arguments.outputs, keep_weights=arguments.keep_weights)
     path = arguments.to or file.with_suffix(".json")
+    options.check_file(path)
+    genome = read_wann(file, in_size=arguments.inputs, out_size=arguments.outputs, keep_weights=arguments.keep_weights)
+    path.parent.mkdir(parents=True, exist_ok=True)
     genome.save(path, {"imported_from": file.name})
     print(
         f"{path}: inputs {genome.num_observed} and a bias, outputs {genome.num_outputs}, nodes {genome.num_neurons}, "

@@ -35,6 +35,7 @@ MAX_EPISODE_STEPS = 10_000  # where neither the parameter nor the environment se
 MANY_INPUTS = 10_000
 
 RANKING_LAST = ("--on_env_error", "rank_last")  # how a run goes on past a failing environment
+RANKED_LAST = "the network is ranked last"
 
 
 class Rules(NamedTuple):
@@ -113,27 +114,41 @@ class GymTask(Task):
 
     def confirm(self, genome: Genome, rng: np.random.Generator) -> Mapping[str, float]:
         """The same of 16 fresh trials for each weight."""
-        by_weight = self._by_weight(genome, self.shared_weights.draw(rng), rng, CONFIRMATION_TRIALS)
+        weights = self.shared_weights.draw(rng)
+        by_weight = self.episodes([genome], weights, draw_seeds(rng, CONFIRMATION_TRIALS))[0][0].mean(axis=1)
         return {"mean_reward": float(by_weight.mean()), "max_reward": float(by_weight.max())}
 
     def test(self, genome: Genome, rng: np.random.Generator) -> Mapping[str, float]:
-        """The same of 100 trials for each weight, and each weight's mean."""
-        weights = self.shared_weights.values
-        by_weight = self._by_weight(genome, weights, rng, TEST_TRIALS)
-        each = {f"test_reward_weight_{w:g}": float(r) for w, r in zip(weights, by_weight, strict=True)}
-        return {"test_mean_reward": float(by_weight.mean()), "test_max_reward": float(by_weight.max()), **each}
+        """The same of 100 trials for each weight, and each weight's mean.
 
-    def _by_weight(self, genome: Genome, weights: Sequence[float], rng: np.random.Generator, trials: int) -> Array:
-        return self.episodes([genome], weights, draw_seeds(rng, trials))[0][0].mean(axis=1)
+        A trial that has no finite reward at some weight is left out at all of them, and counted.
+        """
+        weights = self.shared_weights.values
+        seeds = draw_seeds(rng, TEST_TRIALS)
+        rewards = self.episodes([genome], weights, seeds, "such trials are left out of the champion's test")[0][0]
+        whole = np.isfinite(rewards).all(axis=0)
+        by_weight = rewards[:, whole].mean(axis=1) if whole.any() else np.full(len(weights), np.nan)
+        each = {f"test_reward_weight_{w:g}": float(r) for w, r in zip(weights, by_weight, strict=True)}
+        failed = {} if whole.all() else {"test_failed_trials": float(np.count_nonzero(~whole))}
+        return {
+            "test_mean_reward": float(by_weight.mean()),
+            "test_max_reward": float(by_weight.max()),
+            **each,
+            **failed,
+        }
 
     def episodes(
-        self, genomes: Sequence[Genome], weights: npt.ArrayLike | Sequence[Array], seeds: Sequence[int]
+        self,
+        genomes: Sequence[Genome],
+        weights: npt.ArrayLike | Sequence[Array],
+        seeds: Sequence[int],
+        consequence: str = RANKED_LAST,
     ) -> tuple[Array, npt.NDArray[np.int64]]:
         """Cumulative rewards and lengths (N, W, K) of N networks with W weights in K trials.
 
         `weights` are shared ones (W,), or for each network W times one per connection, N arrays (W, E). Trial k starts
         with `env.reset(seed=seeds[k])`. The work is divided among the workers by networks, or by trials where there is
-        one network; that changes no result.
+        one network; that changes no result. `consequence` is what is said of networks that an environment fails with.
         """
         seeds = [int(seed) for seed in seeds]
         shared = np.ndim(weights[0]) == 0  # type: ignore[index]
@@ -142,22 +157,27 @@ class GymTask(Task):
         if len(genomes) == 1:  # the kernels like many episodes at once, Gymnasium does not care
             count = self.workers.num_workers if self.compiled else len(seeds)
             items = [(genomes[0], of_each[0], tuple(part)) for part in divide(seeds, count)]
-        done = self.play(items)
+        done = self.play(items, consequence)
         if len(genomes) == 1:
             rewards, lengths = (np.concatenate(parts, axis=1)[None] for parts in zip(*done, strict=True))
         else:
             rewards, lengths = (np.stack(parts) for parts in zip(*done, strict=True))
         return rewards, lengths
 
-    def play(self, items: Sequence["Item"]) -> list["Result"]:
-        """Rewards and lengths (W, K) of each item, which are divided among the workers."""
+    def play(self, items: Sequence["Item"], consequence: str = RANKED_LAST) -> list["Result"]:
+        """Rewards and lengths (W, K) of each item, which are divided among the workers; a line for each network that an
+        environment fails with, and not for each trial.
+        """
         if self.compiled:
             arguments = self.rules, self.take_argmax_action
             return self.workers.map(compiled_episodes, items, *arguments, threads=True)
         played = self._played(items)
-        lines = dict.fromkeys(fault for _, _, fault in played if fault)
-        for line in lines:
-            LOG.warning("%s; the network is ranked last", line)
+        faults: dict[int, str] = {}
+        for (genome, _, _), (_, _, fault) in zip(items, played, strict=True):
+            if fault:
+                faults.setdefault(id(genome), fault)
+        for line in dict.fromkeys(faults.values()):
+            LOG.warning("%s; %s", line, consequence)
         return [(rewards, lengths) for rewards, lengths, _ in played]
 
     def _played(self, items: Sequence["Item"]) -> list["Played"]:

@@ -102,6 +102,19 @@ class Wrapped(Fair):
         raise OSError("the door is stuck")
 
 
+class Moody(Fair):
+    """Fails with one seed of ten."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        self.fails = seed is not None and seed % 10 == 0
+        return super().reset(seed=seed)
+
+    def observe(self) -> Any:
+        if self.fails:
+            raise RuntimeError("not today")
+        return super().observe()
+
+
 class Remembering(Fair):
     """Its reset leaves something behind."""
 
@@ -129,6 +142,6 @@ class Spaceless(gymnasium.Env):
 
 for kind in (
     Fair, Raising, NotANumber, Blind, Endless, Killing, Picture, Switches, Dictionary, Telling, Exiting, Mute, Scalar,
-    Narrow, Twofold, Wrapped, Remembering, Leaving, Crashing, Spaceless,
+    Narrow, Twofold, Wrapped, Remembering, Leaving, Crashing, Spaceless, Moody,
 ):  # fmt: skip
     gymnasium.register(f"{kind.__name__}-v0", kind)

@@ -6,12 +6,15 @@ import sys
 
 import pytest
 from genomes import evolved
+from made_study import make_run
 from runs import ROOT
+from test_controls import PARAMS
 
 from analysis import arguments
 from analysis.__main__ import main
 from evolution import files
 from evolution.errors import InputError
+from evolution.files import write_atomically
 from experiment import EXPERIMENTS
 from experiment.parameters import parameter_named
 
@@ -81,17 +84,69 @@ def test_where_files_go(tmp_path):
     (tmp_path / f"{long.name}-conditions.json").touch()  # it fits the file system
 
 
-@pytest.mark.parametrize("command", ["draw", "evaluate", "export"])
-def test_a_place_that_cannot_be_written_is_seen_first(command, tmp_path, capsys):
+@pytest.fixture
+def things(tmp_path):
+    """A network, a study of two runs with champions, and a file of the WANN release."""
     evolved(0, 4, 2).save(tmp_path / "n.json")
-    given = {
-        "draw": [],
-        "evaluate": ["--env_name", "CartPole-v0", "--iterations", "1000000"],
-        "export": ["--weight", "1"],
+    (tmp_path / "x.out").write_text("0,1,nan,1\n0,0,1,1\n0,0,0,1\n")
+    values = {"champion/test_acc": [(0, 0.1)], "stats/connections_mean": [(0, 5.0)]}
+    for seed in (0, 1):
+        params = PARAMS | {"seed": seed}
+        folder = make_run(tmp_path / "study" / f"seed{seed}", params, values)
+        evolved(seed, 64, 10, 0.1, mutations=5, with_weights=True).save(folder / "champion_network.json")
+    return tmp_path
+
+
+# Command, what it is given, how it is told where to write, and the function that takes long.
+COMMANDS = {
+    "draw": (["n.json"], "--to", "a", "analysis.draw.figure"),
+    "export": (["n.json", "--weight=1"], "--to", "a.onnx", "analysis.export.export"),
+    "film": (["n.json", "--env_name=CartPole-v0", "--weight=1"], "--to", "a.gif", "analysis.film.Player"),
+    "evaluate": (["n.json", "--env_name=CartPole-v0"], "--to", "a", "analysis.evaluate.measure_episodes"),
+    "import": (["x.out"], "--to", "a.json", "analysis.wann_release.read_wann"),
+    "compare": (["study"], "--to", "a", "analysis.compare.compare_runs"),
+    "controls": (["study"], "--to", "a", "analysis.controls.train"),
+    "report": (["study"], "--html", "a.html", "analysis.compare.compare_runs"),
+    "figures": (["study/seed0"], "--to", "a", "analysis.figures.group_runs"),
+    "random-networks": (["--dataset=digits"], "--to", "a", "analysis.random_networks.measure"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_place_that_cannot_be_written_is_seen_first(command, things, monkeypatch, capsys):
+    given, option, name, slow = COMMANDS[command]
+    given = [str(things / part) if (things / part).exists() else part for part in given]
+    monkeypatch.setattr(slow, lambda *_, **__: pytest.fail("it computes before it has looked"))
+    assert main([command, *given, option, str(things / "n.json/below" / name)]) in (1, 2)
+    said = capsys.readouterr().err
+    assert "cannot be written" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare", "controls", "figures", "random-networks"])
+def test_tables_are_printed_before_files_are_written(command, things, monkeypatch, capsys):
+    """Hours of computing are not lost because the disk is full in the end."""
+
+    def full(path, *rest, **more):
+        raise OSError(28, "No space left on device", str(path))
+
+    written = write_atomically
+    monkeypatch.setattr("analysis.style.save_csv", full)
+    monkeypatch.setattr("analysis.style.save", full)
+    for module in ("evaluate", "compare", "controls", "figures", "random_networks"):
+        keep = lambda path, content: (written if path.suffix in (".csv", ".yaml") else full)(path, content)  # noqa: E731
+        monkeypatch.setattr(f"analysis.{module}.write_atomically", keep)
+    small = {
+        "evaluate": ["--trials=2", "--points=3", "--iterations=1", "--candidates=2", "--tuning_trials=1"],
+        "controls": ["--draws=2", "--num_epochs=1", "--num_workers=1"],
+        "figures": ["--only", "degrees"],
+        "random-networks": ["--sizes", "20", "--networks=2", "--num_epochs=1", "--rules", "backprop"],
     }
-    to = tmp_path / "n.json/below" / ("a.onnx" if command == "export" else "a")
-    assert main([command, str(tmp_path / "n.json"), *given[command], "--to", str(to)]) == 2
-    assert "cannot be written" in capsys.readouterr().err
+    given = [str(things / part) if (things / part).exists() else part for part in COMMANDS[command][0]]
+    assert main([command, *given, *small.get(command, ()), "--to", str(things / "a")]) == 1
+    found = capsys.readouterr()
+    assert "| --- |" in found.out  # a table in Markdown
+    assert "No space left on device" in found.err
 
 
 def test_an_ending_that_is_anothers_is_said(tmp_path, capsys):

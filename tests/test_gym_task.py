@@ -229,6 +229,31 @@ def test_what_a_worker_met_reaches_the_log_once_for_each_network(caplog):
     assert "the floor is lava" in lines[0]
 
 
+def test_a_trial_that_fails_is_left_out_of_a_champions_test_and_counted(caplog):
+    chosen = broken("Moody", on_env_error="rank_last")
+    [genome] = population(1, inputs=2)
+    with caplog.at_level("WARNING"):
+        found = chosen.test(genome, np.random.default_rng(3))
+    seeds = draw_seeds(np.random.default_rng(3), 100)
+    failed = sum(seed % 10 == 0 for seed in seeds)
+    assert 0 < failed < 30
+    assert found["test_failed_trials"] == failed
+    rewards = chosen.episodes([genome], SHARED_WEIGHTS, [seed for seed in seeds if seed % 10])[0][0]
+    assert found["test_mean_reward"] == pytest.approx(rewards.mean())
+    assert found["test_reward_weight_-2"] == pytest.approx(rewards[0].mean())
+    [line] = [record.message for record in caplog.records]
+    assert line.endswith("step: RuntimeError: not today; such trials are left out of the champion's test")
+    assert np.isnan(chosen.confirm(genome, np.random.default_rng(3))["mean_reward"])  # who is to win must not fail
+    assert "test_failed_trials" not in broken("Fair").test(genome, np.random.default_rng(3))
+
+
+def test_where_all_trials_fail_the_test_is_nan():
+    [genome] = population(1, inputs=2)
+    found = broken("Raising", on_env_error="rank_last").test(genome, np.random.default_rng(3))
+    assert found["test_failed_trials"] == 100
+    assert np.isnan([found["test_mean_reward"], found["test_max_reward"], found["test_reward_weight_1"]]).all()
+
+
 def test_an_episode_depends_on_nothing_that_was_played_before():
     """Play A, B, A. An environment that remembers is made afresh; those of REUSABLE are known to put all back."""
     nets = population(2, inputs=2)

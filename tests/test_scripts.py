@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import pytest
 from runs import scalars
 
+import utils
+
 ROOT = Path(__file__).parent.parent
 TINY = ("--population_size=12", "--tournament_size=3", "--num_generations=4", "--test_every=2", "--seed=3")
 GYM = ("run-wann-gym.py", "params/wann-gym/CartPole-v0.yaml", *TINY, "--num_trials=2")
@@ -183,3 +185,8 @@ def test_damaged_checkpoints(tmp_path):
     done = start(GYM[0], "--resume", tmp_path / "run")
     assert done.returncode == 2
     assert "no whole checkpoint" in done.stderr
+
+
+def test_no_more_workers_are_started_than_there_are_networks():
+    params = utils.Params(num_workers=64, population_size=12, backend="loky", scheduler_address=None)
+    assert utils.workers(params).num_workers == 12
