@@ -127,7 +127,9 @@ class GymTask(Task):
         seeds = draw_seeds(rng, TEST_TRIALS)
         rewards = self.episodes([genome], weights, seeds, "such trials are left out of the champion's test")[0][0]
         whole = np.isfinite(rewards).all(axis=0)
-        by_weight = rewards[:, whole].mean(axis=1) if whole.any() else np.full(len(weights), np.nan)
+        by_weight = np.full(len(weights), np.nan)
+        if whole.any():
+            by_weight = np.compress(whole, rewards, axis=1).mean(axis=1)
         each = {f"test_reward_weight_{w:g}": float(r) for w, r in zip(weights, by_weight, strict=True)}
         failed = {} if whole.all() else {"test_failed_trials": float(np.count_nonzero(~whole))}
         return {
