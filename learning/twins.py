@@ -25,7 +25,7 @@ def check_rule(name: str) -> None:
     rule = rule_class(name)
     if not rule.has_kernel():
         return
-    settings = TrainingSettings(name, "sgd", RATE, batch_size=6, num_epochs=1)
+    settings = TrainingSettings(name, "sgd", RATE, batch_size=6, num_epochs=1, predictive_steps=4)  # one a layer
     genome, images, labels = example()
     draws = training.draw(genome, name, np.random.default_rng(3))
     order = np.arange(len(images))[None]
