@@ -26,7 +26,7 @@ from evolution.genome import LINEAR, RELU, Genome
 from learning.noise import key_of, normal
 from learning.settings import OPTIMIZER_NAMES, TrainingSettings
 from learning.vectors import (
-    LANES,
+    VECTOR,
     add,
     broadcast,
     divide,
@@ -48,7 +48,7 @@ IndexArray = npt.NDArray[np.intp]
 
 SGD, ADAM, ADADELTA = range(len(OPTIMIZER_NAMES))
 
-BLOCK = 4 * LANES  # samples that are summed up side by side; rows are padded to whole blocks
+BLOCK = 4 * VECTOR  # samples that are summed up side by side; rows are padded to whole blocks
 CACHE_LINE = 64  # bytes
 TINY = 1e-30  # what an optimiser's moment below this adds to a weight is lost in rounding
 
@@ -106,13 +106,13 @@ def gather(images: FloatArray, labels: IntArray, rows: Any, graphs: Graphs, work
     """Bring a batch of the images (n, I) into the workspace, transposed: a row per pixel, then ones for the bias."""
     pixels, values, n = graphs.pixels, work.values, len(rows)
     flat = images.reshape(-1)
-    start = np.empty(LANES, np.uint64)  # of each image; unsigned, as then no index is checked for being negative
-    whole = n // LANES * LANES
-    for s in range(0, whole, LANES):
-        for i in range(LANES):
+    start = np.empty(VECTOR, np.uint64)  # of each image; unsigned, as then no index is checked for being negative
+    whole = n // VECTOR * VECTOR
+    for s in range(0, whole, VECTOR):
+        for i in range(VECTOR):
             start[i] = np.uint64(rows[s + i]) * np.uint64(images.shape[1])
         for row in range(len(pixels)):
-            for i in range(LANES):
+            for i in range(VECTOR):
                 values[row, s + i] = flat[start[i] + np.uint64(pixels[row])]
     for s in range(whole, n):
         for row in range(len(pixels)):
@@ -131,10 +131,19 @@ def weighted_sum(rows: FloatArray, source: IntArray, weights: FloatArray, first:
     for k in range(first, last):
         row, weight = source[k], broadcast(weights[k])
         a = multiply_add(weight, load(rows, row, s), a)
-        b = multiply_add(weight, load(rows, row, s + LANES), b)
-        c = multiply_add(weight, load(rows, row, s + 2 * LANES), c)
-        d = multiply_add(weight, load(rows, row, s + 3 * LANES), d)
+        b = multiply_add(weight, load(rows, row, s + VECTOR), b)
+        c = multiply_add(weight, load(rows, row, s + 2 * VECTOR), c)
+        d = multiply_add(weight, load(rows, row, s + 3 * VECTOR), d)
     return a, b, c, d
+
+
+@kernel
+def store_block(rows: FloatArray, row: int, s: int, a: Any, b: Any, c: Any, d: Any) -> None:
+    """Write a block of samples, from s on."""
+    store(rows, row, s, a)
+    store(rows, row, s + VECTOR, b)
+    store(rows, row, s + 2 * VECTOR, c)
+    store(rows, row, s + 3 * VECTOR, d)
 
 
 @kernel
@@ -143,9 +152,9 @@ def dot(x: FloatArray, i: int, y: FloatArray, j: int, padded: int) -> Any:
     a = b = c = d = broadcast(F(0))
     for s in range(0, padded, BLOCK):
         a = multiply_add(load(x, i, s), load(y, j, s), a)
-        b = multiply_add(load(x, i, s + LANES), load(y, j, s + LANES), b)
-        c = multiply_add(load(x, i, s + 2 * LANES), load(y, j, s + 2 * LANES), c)
-        d = multiply_add(load(x, i, s + 3 * LANES), load(y, j, s + 3 * LANES), d)
+        b = multiply_add(load(x, i, s + VECTOR), load(y, j, s + VECTOR), b)
+        c = multiply_add(load(x, i, s + 2 * VECTOR), load(y, j, s + 2 * VECTOR), c)
+        d = multiply_add(load(x, i, s + 3 * VECTOR), load(y, j, s + 3 * VECTOR), d)
     return total(add(add(a, b), add(c, d)))
 
 
@@ -169,10 +178,7 @@ def forward(graphs: Graphs, weights: FloatArray, network: int, work: Workspace, 
                 zero = broadcast(F(0))
                 a, b = where_greater(zero, a, zero, a), where_greater(zero, b, zero, b)
                 c, d = where_greater(zero, c, zero, c), where_greater(zero, d, zero, d)
-            store(values, row, s, a)
-            store(values, row, s + LANES, b)
-            store(values, row, s + 2 * LANES, c)
-            store(values, row, s + 3 * LANES, d)
+            store_block(values, row, s, a, b, c, d)
         if activation != RELU and activation != LINEAR:
             activate(activation, row, t, work, n)
 
@@ -186,10 +192,7 @@ def sums_of(
     first, last = graphs.incoming[start + t], graphs.incoming[start + t + 1]
     for s in range(0, padded_size(n), BLOCK):
         a, b, c, d = weighted_sum(values, graphs.source, weights, first, last, s)
-        store(out, row, s, a)
-        store(out, row, s + LANES, b)
-        store(out, row, s + 2 * LANES, c)
-        store(out, row, s + 3 * LANES, d)
+        store_block(out, row, s, a, b, c, d)
 
 
 @kernel
@@ -221,7 +224,7 @@ def softmax_error(
     Largest logit, sum of the exponentials and index of the largest go to `work.softmax`.
     """
     softmax = work.softmax
-    for s in range(0, padded_size(n), LANES):
+    for s in range(0, padded_size(n), VECTOR):
         largest, guess = load(rows, row, s), broadcast(F(0))
         for o in range(1, count):
             x = load(rows, row + o, s)
@@ -251,10 +254,10 @@ def cross_entropy(graphs: Graphs, network: int, work: Workspace, n: int) -> tupl
     count = graphs.neurons[network + 1] - graphs.neurons[network] - first
     softmax_error(values, row, work.errors, first, count, work, n)
     loss, correct = 0.0, 0
-    for start in range(0, n, LANES):
+    for start in range(0, n, VECTOR):
         # The logarithm of a product is the sum of logarithms; sixteen factors, none above O, do not overflow.
         product = 1.0
-        for s in range(start, min(start + LANES, n)):
+        for s in range(start, min(start + VECTOR, n)):
             product *= softmax[1, s]
             loss += softmax[0, s] - values[row + labels[s], s]
             correct += softmax[2, s] == labels[s]
@@ -284,7 +287,7 @@ def apply_slope(graphs: Graphs, k: int, t: int, work: Workspace, n: int) -> None
     """Turn the loss's gradient by the value of neuron t into that by its sum."""
     padded, activation = padded_size(n), graphs.activation[graphs.neurons[k] + t]
     if activation == RELU:
-        for s in range(0, padded, LANES):
+        for s in range(0, padded, VECTOR):
             zero, error = broadcast(F(0)), load(work.errors, t, s)
             store(work.errors, t, s, where_greater(load(work.values, graphs.num_rows + t, s), zero, error, zero))
     elif activation != LINEAR:
@@ -330,10 +333,7 @@ def send_back(graphs: Graphs, back: FloatArray, k: int, work: Workspace, n: int)
             first, last = graphs.outgoing[start + t], graphs.outgoing[start + t + 1]
             for s in range(0, padded_size(n), BLOCK):
                 a, b, c, d = weighted_sum(errors, graphs.error_row, back, first, last, s)
-                store(errors, t, s, a)
-                store(errors, t, s + LANES, b)
-                store(errors, t, s + 2 * LANES, c)
-                store(errors, t, s + 3 * LANES, d)
+                store_block(errors, t, s, a, b, c, d)
         learn_from_error(graphs, k, t, work, n)
 
 
@@ -351,7 +351,7 @@ def send_directly(
     """The errors of hidden neurons: rows `first` and on of `targets`, one an output, weighted by `direct` (H, O)."""
     for t in range(graphs.num_hidden[k]):
         h = graphs.hidden[k] + t
-        for s in range(0, padded_size(n), LANES):
+        for s in range(0, padded_size(n), VECTOR):
             error = broadcast(F(0))
             for o in range(direct.shape[1]):
                 error = multiply_add(broadcast(direct[h, o]), load(targets, first + o, s), error)
@@ -386,6 +386,14 @@ def optimize(
             change = F(0.9) * second[e] + F(1 - 0.9) * delta * delta
             first[e] = F(0) if square < F(TINY) else square
             second[e] = F(0) if change < F(TINY) else change
+
+
+def outputs_alone(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, step: Any) -> Any:
+    """Of a rule whose connections into the outputs alone learn by the gradient, for `gradient_of`."""
+    forward(graphs, weights, k, work, n)
+    result = cross_entropy(graphs, k, work, n)
+    outputs_learn(graphs, k, work, n)
+    return result
 
 
 # ---- the seam: what a rule adds ------------------------------------------------------------------------------------

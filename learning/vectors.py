@@ -16,15 +16,15 @@ from numba.extending import models, register_model
 
 from networks.jit import kernel, operation
 
-LANES = 16
+VECTOR = 16  # floats in a value
 
 _INDEX = ir.IntType(32)
-_LANES = ir.VectorType(ir.FloatType(), LANES)
+_VECTOR = ir.VectorType(ir.FloatType(), VECTOR)
 
 
 class _Lanes(types.Type):
     def __init__(self) -> None:
-        super().__init__(name=f"Lanes({LANES} x float32)")
+        super().__init__(name=f"Lanes({VECTOR} x float32)")
 
 
 _lanes = _Lanes()
@@ -33,11 +33,11 @@ _lanes = _Lanes()
 @register_model(_Lanes)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, lanes: _Lanes) -> None:
-        super().__init__(manager, lanes, _LANES)
+        super().__init__(manager, lanes, _VECTOR)
 
 
 def _indices(indices: list[int]) -> ir.Constant:
-    return ir.Constant(ir.VectorType(_INDEX, LANES), [ir.Constant(_INDEX, i) for i in indices])
+    return ir.Constant(ir.VectorType(_INDEX, VECTOR), [ir.Constant(_INDEX, i) for i in indices])
 
 
 def _address(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -45,7 +45,7 @@ def _address(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     array = context.make_array(signature.args[0])(context, builder, args[0])
     index = [context.cast(builder, args[i], signature.args[i], types.intp) for i in (1, 2)]
     pointer = cgutils.get_item_pointer(context, builder, signature.args[0], array, index, wraparound=False)
-    return builder.bitcast(pointer, _LANES.as_pointer())
+    return builder.bitcast(pointer, _VECTOR.as_pointer())
 
 
 @operation
@@ -76,9 +76,9 @@ def broadcast(typing: Any, value: Any) -> Any:
     """A float32 in all lanes."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        empty = ir.Constant(_LANES, ir.Undefined)
+        empty = ir.Constant(_VECTOR, ir.Undefined)
         first = builder.insert_element(empty, args[0], ir.Constant(_INDEX, 0))
-        return builder.shuffle_vector(first, empty, _indices([0] * LANES))
+        return builder.shuffle_vector(first, empty, _indices([0] * VECTOR))
 
     return _lanes(types.float32), generate
 
@@ -112,8 +112,8 @@ def multiply_add(typing: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c, rounded once."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        function_type = ir.FunctionType(_LANES, [_LANES] * 3)
-        function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.fma.v{LANES}f32")
+        function_type = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+        function = cgutils.get_or_insert_function(builder.module, function_type, f"llvm.fma.v{VECTOR}f32")
         return builder.call(function, args)
 
     return _lanes(a, b, c), generate
@@ -135,9 +135,9 @@ def total(typing: Any, lanes: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         (value,) = args
-        half = LANES // 2
+        half = VECTOR // 2
         while half:
-            other = builder.shuffle_vector(value, value, _indices([(i + half) % LANES for i in range(LANES)]))
+            other = builder.shuffle_vector(value, value, _indices([(i + half) % VECTOR for i in range(VECTOR)]))
             value = builder.fadd(value, other)
             half //= 2
         return builder.extract_element(value, ir.Constant(_INDEX, 0))
@@ -150,9 +150,9 @@ def _power_of_two(typing: Any, shifted: Any) -> Any:
     """2^k of `_SHIFT + k`, whose lowest bits are k: they become the exponent's."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        integers = ir.VectorType(_INDEX, LANES)
-        bits = builder.shl(builder.bitcast(args[0], integers), _indices([23] * LANES))
-        return builder.bitcast(builder.add(bits, _indices([127 << 23] * LANES)), _LANES)
+        integers = ir.VectorType(_INDEX, VECTOR)
+        bits = builder.shl(builder.bitcast(args[0], integers), _indices([23] * VECTOR))
+        return builder.bitcast(builder.add(bits, _indices([127 << 23] * VECTOR)), _VECTOR)
 
     return _lanes(shifted), generate
 

@@ -13,11 +13,9 @@ from learning.passes import (
     Chunk,
     F,
     FloatArray,
-    cross_entropy,
     dot,
-    forward,
     gradient_of,
-    outputs_learn,
+    outputs_alone,
     padded_size,
     update_of,
 )
@@ -28,12 +26,7 @@ class State(NamedTuple):
     rate: float
 
 
-@gradient_of(State)
-def _gradient(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, step: Any) -> Any:
-    forward(graphs, weights, k, work, n)
-    result = cross_entropy(graphs, k, work, n)
-    outputs_learn(graphs, k, work, n)
-    return result
+gradient_of(State)(outputs_alone)
 
 
 @update_of(State)

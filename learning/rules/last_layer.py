@@ -1,8 +1,8 @@
 """Only the outputs' connections learn: what a network can do whose hidden neurons stay as they are born."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from learning.passes import Chunk, cross_entropy, forward, gradient_of, outputs_learn
+from learning.passes import Chunk, gradient_of, outputs_alone
 from learning.rules.rule import LearningRule
 
 
@@ -10,12 +10,7 @@ class State(NamedTuple):
     pass
 
 
-@gradient_of(State)
-def _gradient(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, step: Any) -> Any:
-    forward(graphs, weights, k, work, n)
-    result = cross_entropy(graphs, k, work, n)
-    outputs_learn(graphs, k, work, n)
-    return result
+gradient_of(State)(outputs_alone)
 
 
 class LastLayer(LearningRule):

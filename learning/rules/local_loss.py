@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy as torch_cross_entropy
 
 from learning.passes import (
-    LANES,
+    VECTOR,
     Chunk,
     F,
     FloatArray,
@@ -43,7 +43,7 @@ def _gradient(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, s
         last = layer_end(graphs, k, first)
         readout = rule.readout[graphs.hidden[k] + first : graphs.hidden[k] + last]
         for o in range(outputs):
-            for s in range(0, padded, LANES):
+            for s in range(0, padded, VECTOR):
                 logit = broadcast(F(0))
                 for h in range(last - first):
                     y = load(work.values, graphs.num_rows + first + h, s)
@@ -51,7 +51,7 @@ def _gradient(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, s
                 store(rule.logits, o, s, logit)
         softmax_error(rule.logits, 0, rule.errors, 0, outputs, work, n)
         for h in range(last - first):
-            for s in range(0, padded, LANES):
+            for s in range(0, padded, VECTOR):
                 error = broadcast(F(0))
                 for o in range(outputs):
                     error = multiply_add(broadcast(readout[h, o]), load(rule.errors, o, s), error)

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy as torch_cross_entropy
 
 from evolution.genome import Genome
 from learning.passes import (
-    LANES,
+    VECTOR,
     Chunk,
     F,
     FloatArray,
@@ -54,7 +54,7 @@ def _gradient(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, s
     share = broadcast(F(1 / n))
     for t in range(first):
         row = graphs.num_rows + t
-        for s in range(0, padded, LANES):
+        for s in range(0, padded, VECTOR):
             change = subtract(load(work.values, row, s), load(second.values, row, s))
             store(work.errors, t, s, multiply(change, share))
         connections_learn(graphs, k, t, second, n)

@@ -9,7 +9,6 @@ from torch.nn.functional import cross_entropy as torch_cross_entropy
 
 from learning.passes import (
     BLOCK,
-    LANES,
     LINEAR,
     RELU,
     Chunk,
@@ -23,7 +22,7 @@ from learning.passes import (
     forward,
     gradient_of,
     padded_size,
-    store,
+    store_block,
     sums_of,
     terms_of,
     weighted_sum,
@@ -95,10 +94,7 @@ def _relax(rule: Any, graphs: Any, k: Any, work: Any, n: Any) -> None:
         first, last = graphs.outgoing[start + t], graphs.outgoing[start + t + 1]
         for s in range(0, padded_size(n), BLOCK):
             a, b, c, d = weighted_sum(work.errors, graphs.error_row, rule.back, first, last, s)
-            store(rule.pull, 0, s, a)
-            store(rule.pull, 0, s + LANES, b)
-            store(rule.pull, 0, s + 2 * LANES, c)
-            store(rule.pull, 0, s + 3 * LANES, d)
+            store_block(rule.pull, 0, s, a, b, c, d)
         for s in range(n):
             slope = work.values[row, s] - rule.predictions[t, s] + rule.pull[0, s]
             work.values[row, s] -= F(rule.rate) * slope

@@ -7,22 +7,20 @@ import torch
 from torch import Tensor
 
 from learning.passes import (
-    LANES,
+    VECTOR,
     Chunk,
     F,
     FloatArray,
     add,
     broadcast,
-    cross_entropy,
     divide,
     dot,
     exp,
-    forward,
     gradient_of,
     layer_end,
     load,
     multiply,
-    outputs_learn,
+    outputs_alone,
     padded_size,
     store,
     subtract,
@@ -39,12 +37,7 @@ class State(NamedTuple):
     sharpness: float
 
 
-@gradient_of(State)
-def _gradient(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, step: Any) -> Any:
-    forward(graphs, weights, k, work, n)
-    result = cross_entropy(graphs, k, work, n)
-    outputs_learn(graphs, k, work, n)
-    return result
+gradient_of(State)(outputs_alone)
 
 
 @update_of(State)
@@ -56,7 +49,7 @@ def _update(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, ste
         last = layer_end(graphs, k, first)
         for t in range(first, last):
             sums_of(graphs, weights, k, t, work.values, sums, t, n)
-        for s in range(0, padded, LANES):
+        for s in range(0, padded, VECTOR):
             largest = load(sums, first, s)
             for t in range(first + 1, last):
                 a = load(sums, t, s)

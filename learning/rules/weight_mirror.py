@@ -10,7 +10,7 @@ from torch import Tensor
 from learning import noise
 from learning.noise import key_of, normal
 from learning.passes import (
-    LANES,
+    VECTOR,
     Chunk,
     F,
     FloatArray,
@@ -59,7 +59,7 @@ def _mirror(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, ste
             rule.noise[graphs.num_rows + t, s] = normal(key, s)
     for t in range(graphs.neurons[k + 1] - start):
         first, last = graphs.incoming[start + t], graphs.incoming[start + t + 1]
-        for s in range(0, padded, LANES):
+        for s in range(0, padded, VECTOR):
             total = broadcast(F(0))
             for e in range(first, last):
                 if graphs.source[e] >= graphs.num_rows:
