@@ -20,11 +20,12 @@ NUM_NETWORKS, NUM_TRIALS, ROUNDS = 32, 3, 9
 
 
 def grown(num_connections: int, num_inputs: int, num_outputs: int) -> list[Genome]:
-    """Networks of so many connections, by random mutations of initial ones."""
+    """Networks of so many connections, by random mutations of initial ones, which have fewer."""
     rng = np.random.default_rng(num_connections)
     genomes: list[Genome] = []
+    connected = min(0.5, 0.75 * num_connections / (num_inputs * num_outputs))
     while len(genomes) < NUM_NETWORKS:
-        genome = Genome.initial(num_inputs, num_outputs, 0.5, rng)
+        genome = Genome.initial(num_inputs, num_outputs, connected, rng)
         for _ in range(20 * num_connections):
             genome = mutate(genome, MUTATIONS, rng)
             if genome.num_connections == num_connections:

@@ -1,12 +1,15 @@
 """Episodes as numba kernels: network and environment in one loop, the episodes of a network side by side.
 
-A lane holds an episode under way. All lanes of a network take a step together, so that the arithmetic runs on vectors;
-a lane whose episode has ended takes the next one (another weight or trial of the same network), and when none is left,
-the last lane moves into the gap. No lane's arithmetic depends on another's: grouping never changes a result.
+A lane holds an episode under way. All lanes take a step together, so that the arithmetic runs on vectors; a lane whose
+episode has ended takes the next one (another weight or trial), and when none is left, the last lane moves into the gap.
+Where a step costs little, the lanes hold episodes of one network, which then computes in place. Where it is dear, lanes
+that stay empty cost more than copying inputs, and they hold episodes of any network. No lane's arithmetic depends on
+another's: grouping never changes a result.
 """
 
+import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -75,12 +78,20 @@ def episodes(
     rewards = np.empty((len(genomes), num_weights, len(seeds)))
     lengths = np.empty(rewards.shape, np.int64)
     max_steps = max_episode_steps or found.max_episode_steps or MAX_EPISODE_STEPS
-    first = _starts(found, seeds)
-    try:
-        _episodes(found.parameters, scale_actions, flat, values, individual, first, max_steps, rewards, lengths)
-    except RuntimeError as error:  # of a kernel that has no room for what happens
-        raise RunError(f"{env_name}: {error}") from error
+    team = len(genomes) if environment.dear else 1
+    with _one_line(env_name):
+        first = _starts(found, seeds)
+        _episodes(found.parameters, scale_actions, flat, values, individual, first, max_steps, team, rewards, lengths)
     return rewards, lengths
+
+
+@contextlib.contextmanager
+def _one_line(what: str) -> Iterator[None]:
+    """Turns the error of a kernel that has no room for what happens into a RunError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RunError(f"{what}: {error}") from error
 
 
 def _flat_weights(genomes: Sequence[Genome], flat: FlatNetworks, weights: Weights) -> tuple[int, bool, Array]:
@@ -99,7 +110,8 @@ def _flat_weights(genomes: Sequence[Genome], flat: FlatNetworks, weights: Weight
 
 def starts(env_name: str, seeds: Sequence[int], env_kwargs: Kwargs = None) -> Array:
     """The states (K, S) that the environment starts from with these seeds."""
-    return _starts(_find(env_name, env_kwargs), seeds)
+    with _one_line(env_name):
+        return _starts(_find(env_name, env_kwargs), seeds)
 
 
 def _starts(found: Found, seeds: Sequence[int]) -> Array:
@@ -125,10 +137,30 @@ def replay(
     observation is that of the start. Goes on after termination, without a limit of steps.
     """
     found = _find(env_name, env_kwargs)
-    num_actions = 1 if found.compiled.take_argmax_action else len(found.compiled.outputs)
-    of_steps = np.asarray(actions, np.float64).reshape(-1, num_actions)
     single = np.asarray(actions).dtype == np.float32
-    return _replay(found.parameters, len(found.compiled.inputs), _starts(found, [seed])[0], of_steps, single)
+    with _one_line(env_name):
+        return _replay(found, seed, np.asarray(actions, np.float64), single)
+
+
+def _replay(found: Found, seed: int, actions: Array, single: bool) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
+    """In Python: the kernels that the loop calls are not compiled once more within another."""
+    environment, parameters, _ = found
+    num_inputs = len(environment.inputs)
+    actions = actions.reshape(-1, 1 if environment.take_argmax_action else len(environment.outputs))
+    world = parameters if environment.new_world is None else environment.new_world(parameters)
+    state, values = np.zeros(ACTION + environment.num_rows * LANES), np.empty((num_inputs, LANES))
+    environment.start(world, state, 0, _start_of(found, seed))
+    state[SINGLE] = single
+    observations, rewards = np.empty((len(actions) + 1, num_inputs)), np.empty(len(actions))
+    terminated = np.empty(len(actions), np.bool_)
+    for t in range(len(actions) + 1):
+        environment.observe(world, state, values, 0, WIDTH)
+        observations[t] = values[:, 0]
+        if t < len(actions):
+            state[ACTION : ACTION + actions.shape[1] * LANES : LANES] = actions[t]
+            environment.step(world, state, WIDTH)
+            rewards[t], terminated[t] = state[REWARD], state[TERMINATED] > 0
+    return observations, rewards, terminated
 
 
 class Steps:
@@ -186,8 +218,9 @@ def check(found: Found) -> None:
         actions = rng.uniform(*environment.bounds, size=(TWIN_STEPS, len(environment.outputs)))
         actions = actions.astype(reference.action_space.dtype)
     single = actions.dtype == np.float32
-    of_steps = actions.astype(np.float64)
-    found_values = _replay(parameters, len(environment.inputs), _starts(found, [0])[0], of_steps, single)
+    what = f"twenty steps of {environment.reference.rpartition(':')[2]}"
+    with _one_line(what):
+        observations, *others = _replay(found, 0, actions.astype(np.float64), single)
     expected = [np.append(reference.reset(seed=0)[0], [0.0, 0.0])]
     for action in actions:
         observation, reward, terminated, _, _ = reference.step(_as_taken(reference, action))
@@ -195,9 +228,7 @@ def check(found: Found) -> None:
         if terminated:  # what comes after is nobody's
             break
     reference.close()
-    observations, *others = found_values
     ours = np.column_stack([observations, *(np.append(0.0, values) for values in others)])[: len(expected)]
-    what = f"twenty steps of {environment.reference.rpartition(':')[2]}"
     twins.agree(what, environment.step, type(reference), ours, np.array(expected), TWIN_TOLERANCE)
 
 
@@ -220,30 +251,42 @@ def _find(env_name: str, env_kwargs: Kwargs) -> Found:
 
 
 @kernel
-def _episodes(parameters, scale_actions, flat, weights, individual, starts, max_steps, rewards, lengths):
+def _episodes(parameters, scale_actions, flat, weights, individual, starts, max_steps, team, rewards, lengths):
+    """All episodes, `team` networks at a time: a lane may hold an episode of any network of the team."""
     num_inputs, num_outputs, _, neuron_start, _, activations, connection_start, sources, _ = flat
-    num_weights, num_trials = rewards.shape[1:]
-    num_episodes = num_weights * num_trials
-    episode = np.zeros(LANES, np.int64)  # of each lane: weight * num_trials + trial
+    num_networks, num_weights, num_trials = rewards.shape
     world = seam.new_world(parameters)
-    for network in range(len(rewards)):
-        first, end = neuron_start[network], neuron_start[network + 1]
-        first_connection, per_weight = 0, 1
-        if individual:
-            first_connection = connection_start[first]
-            per_weight = connection_start[end] - first_connection
-        values = new_values(per_weight, num_inputs + end - first)
-        first_input = WEIGHT + per_weight
-        first_output = first_input + num_inputs + end - first - num_outputs
+    network, episode = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)  # of each lane; weight * num_trials + trial
+    for head in range(0, num_networks, team):
+        rows: Any = np.int64(1)  # of weights (a bare 1 is a type of its own, for which all would be compiled once more)
+        most_neurons = 0
+        for n in range(head, min(head + team, num_networks)):
+            first, end = neuron_start[n], neuron_start[n + 1]
+            most_neurons = max(most_neurons, end - first)
+            if individual:
+                rows = max(rows, connection_start[end] - connection_start[first])
+        # A team of one has its working memory in the lanes. Else there are only weights, inputs and outputs, and each
+        # network copies those of its lanes to its own.
+        own = new_values(rows, num_inputs + most_neurons)
+        values = own if team == 1 else new_values(rows, num_inputs + num_outputs)
+        first_input = WEIGHT + rows
+        first_output = len(values) - num_outputs
         state = np.zeros(seam.num_rows(parameters) * LANES)
-        lanes = started = 0
+        lanes, started = 0, head * num_weights * num_trials
+        to_start = min(head + team, num_networks) * num_weights * num_trials
         while True:
-            while lanes < LANES and started < num_episodes:
-                episode[lanes] = started
-                w = started // num_trials
-                for c in range(per_weight):
-                    values[WEIGHT + c, lanes] = weights[first_connection * num_weights + w * per_weight + c]
-                seam.start(parameters, world, state, lanes, starts[started % num_trials])
+            while lanes < LANES and started < to_start:
+                n, e = divmod(started, num_weights * num_trials)
+                network[lanes], episode[lanes] = n, e
+                if individual:
+                    first = connection_start[neuron_start[n]]
+                    count = connection_start[neuron_start[n + 1]] - first
+                    at = first * num_weights + e // num_trials * count
+                    for c in range(count):
+                        values[WEIGHT + c, lanes] = weights[at + c]
+                else:
+                    values[WEIGHT, lanes] = weights[e // num_trials]
+                seam.start(parameters, world, state, lanes, starts[e % num_trials])
                 state[TOTAL + lanes] = state[LENGTH + lanes] = 0.0
                 state[LIVE + lanes] = state[SINGLE + lanes] = 1.0
                 lanes += 1
@@ -252,7 +295,11 @@ def _episodes(parameters, scale_actions, flat, weights, individual, starts, max_
                 break
             width = (lanes + WIDTH - 1) & -WIDTH
             seam.observe(parameters, world, state, values, first_input, width)
-            evaluate(values, per_weight, num_inputs, activations, connection_start, sources, first, end, width)
+            if team == 1:
+                first, end = neuron_start[head], neuron_start[head + 1]
+                evaluate(values, rows, num_inputs, activations, connection_start, sources, first, end, width)
+            else:
+                _answer(values, own, rows, flat, network, lanes)
             single = seam.single_precision(parameters)
             _act(seam.bounds(parameters), single, scale_actions, values, first_output, num_outputs, state, width)
             seam.step(parameters, world, state, width)
@@ -261,39 +308,42 @@ def _episodes(parameters, scale_actions, flat, weights, individual, starts, max_
             for lane in range(lanes - 1, -1, -1):
                 if state[OVER + lane] == 1:
                     w, k = divmod(episode[lane], num_trials)
-                    rewards[network, w, k] = state[TOTAL + lane]
-                    lengths[network, w, k] = int(state[LENGTH + lane])
+                    rewards[network[lane], w, k] = state[TOTAL + lane]
+                    lengths[network[lane], w, k] = int(state[LENGTH + lane])
                     lanes -= 1
-                    episode[lane] = episode[lanes]
+                    network[lane], episode[lane] = network[lanes], episode[lanes]
                     for row in range(0, len(state), LANES):
                         state[row + lane] = state[row + lanes]
                     seam.move(parameters, world, lane, lanes)
                     state[LIVE + lanes] = 0.0
-                    for c in range(per_weight):
-                        values[WEIGHT + c, lane] = values[WEIGHT + c, lanes]
+                    for row in range(WEIGHT, first_input):
+                        values[row, lane] = values[row, lanes]
 
 
 @kernel
-def _replay(parameters, num_inputs, first, actions, single):
-    world = seam.new_world(parameters)
-    state = np.zeros(seam.num_rows(parameters) * LANES)
-    values = np.empty((num_inputs, LANES))
-    observations = np.empty((len(actions) + 1, num_inputs))
-    rewards, terminated = np.empty(len(actions)), np.empty(len(actions), np.bool_)
-    for lane in range(WIDTH):
-        seam.start(parameters, world, state, lane, first)
-        state[SINGLE + lane] = single
-    for t in range(len(actions) + 1):
-        seam.observe(parameters, world, state, values, 0, WIDTH)
-        observations[t] = values[:, 0]
-        if t == len(actions):
-            break
-        for a in range(actions.shape[1]):
-            place = ACTION + a * LANES
-            state[place : place + WIDTH] = actions[t, a]
-        seam.step(parameters, world, state, WIDTH)
-        rewards[t], terminated[t] = state[REWARD], state[TERMINATED] > 0
-    return observations, rewards, terminated
+def _answer(values, own, rows, flat, network, lanes):
+    """The outputs of lanes that hold several networks: each network computes its lanes' side by side."""
+    num_inputs, num_outputs, _, neuron_start, _, activations, connection_start, sources, _ = flat
+    columns, answered = np.empty(LANES, np.int64), np.zeros(LANES, np.bool_)
+    shown = WEIGHT + rows + num_inputs  # the rows of weights and inputs, before those of the outputs
+    for lane in range(lanes):
+        if answered[lane]:
+            continue
+        count = 0
+        for other in range(lane, lanes):
+            if network[other] == network[lane]:
+                answered[other] = True
+                for row in range(WEIGHT, shown):
+                    own[row, count] = values[row, other]
+                columns[count] = other
+                count += 1
+        first, end = neuron_start[network[lane]], neuron_start[network[lane] + 1]
+        width = (count + WIDTH - 1) & -WIDTH
+        evaluate(own, rows, num_inputs, activations, connection_start, sources, first, end, width)
+        last = shown + end - first - num_outputs
+        for o in range(num_outputs):
+            for k in range(count):
+                values[shown + o, columns[k]] = own[last + o, k]
 
 
 @kernel

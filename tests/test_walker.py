@@ -1,6 +1,6 @@
 """The two-legged walker's kernels against Gymnasium's class and the Box2D wheel: the same bits, and pieces by hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,32 @@ def test_episodes_are_those_of_the_reference() -> None:
             expected = episode(genome, weight, seeds[k], 90)
             assert lengths[0, w, k] == expected[1]
             assert rewards[0, w, k] == pytest.approx(expected[0], abs=2e-3)
+
+
+def test_lanes_of_several_networks_change_no_bit() -> None:
+    """Any networks, weights and trials together give what each network gives alone, in any order."""
+    population = [evolved(seed, 24, 4, mutations=20 * seed) for seed in range(9)]
+    weights, seeds, limit = np.array([-2.0, -0.5, 1.0]), [5, 6], 80
+    rng = np.random.default_rng(0)
+    own = [rng.normal(size=(3, genome.num_connections)) for genome in population]
+
+    def played(which: Sequence[int], individual: bool, trials: Sequence[int] = (0, 1)) -> tuple[npt.NDArray, ...]:
+        genomes, given = [population[n] for n in which], [own[n] for n in which] if individual else weights
+        some = [seeds[k] for k in trials]
+        return rollout.episodes(genomes, NAME, given, some, take_argmax_action=False, max_episode_steps=limit)
+
+    for individual in (False, True):
+        rewards, lengths = played(range(9), individual)  # 54 episodes in 32 lanes
+        assert len(np.unique(lengths)) > 3
+        for n in range(9):
+            alone = played([n], individual)
+            np.testing.assert_array_equal(rewards[n], alone[0][0])
+            np.testing.assert_array_equal(lengths[n], alone[1][0])
+        for trials in ((0,), (1, 0)):
+            which = rng.permutation(9)[: rng.integers(2, 9)].tolist()
+            part = played(which, individual, trials)
+            np.testing.assert_array_equal(part[0], rewards[which][:, :, trials])
+            np.testing.assert_array_equal(part[1], lengths[which][:, :, trials])
 
 
 def test_what_is_not_a_number_ends_an_episode() -> None:

@@ -97,9 +97,9 @@ def new_world(parameters):
 def start_of(parameters: Walker, seed: int) -> npt.NDArray[np.float64]:
     """All that an episode starts from (S,): what `start` puts into a lane, after the one step that reset makes."""
     heights, force = terrain(seed)
-    world = new_arrays()
+    world, state = new_arrays(), np.zeros(ACTION + len(ROWS) * LANES)
     _put_up(world, heights, np.float32(force))
-    move_on(world, WIDTH)  # from here, not in a kernel: the step is compiled only for what episodes call it with
+    step(world, state, WIDTH)  # from here, not in a kernel: it is compiled only for what episodes call it with
     return _packed(world, heights)
 
 
@@ -288,6 +288,7 @@ COMPILED = Compiled(
     outputs=("hip 1", "knee 1", "hip 2", "knee 2"),
     bounds=(-1.0, 1.0),
     single_precision=True,
+    dear=True,
     fixed={"hardcore": False},
     num_rows=len(ROWS),
     start=start,

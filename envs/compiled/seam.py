@@ -4,7 +4,7 @@ numba compiles the loop anew for each type of its arguments. Every environment h
 of its parameters; by that type the loop's calls of `start`, `observe`, `step` and the others below are resolved while
 it is compiled. So the loop knows no environment by name, and calls their functions as if they stood in it.
 
-Many episodes of one network are under way at once, each in a lane; there are LANES of them. A state is one flat array
+Many episodes are under way at once, each in a lane; there are LANES of them. A state is one flat array
 of rows, each LANES wide, at fixed distances, by which the compiler knows that rows do not overlap. The loop's own rows
 come first, then the environment's, its actions first among them.
 """
@@ -52,6 +52,7 @@ class Compiled:
     step: Any
     bounds: tuple[float, float] | None = None  # of the actions; None where the index of the largest output is taken
     single_precision: bool = False  # whether the loop rounds actions to 32 bits, as the reference's action space does
+    dear: bool = False  # whether a step costs more than a network, so that lanes had better hold several networks
     fixed: Mapping[str, Any] = field(default_factory=dict)  # arguments that it serves with this value only
     start_of: Callable[[Any, int], Array] | None = None  # (parameters, seed): (S,); else the reference's `state`
     new_world: Any = None  # kernel (parameters): arrays for what does not fit in rows of float64
@@ -77,6 +78,7 @@ def _of(parameters: Any) -> Compiled:
 
 
 # ---- what the loop calls --------------------------------------------------------------------------------------------
+# Put in place of each call: a function in between would be compiled by itself, with all that it calls.
 
 
 def new_world(parameters: Any) -> Any:
@@ -111,31 +113,31 @@ def num_rows(parameters: Any) -> Any:
     """Of a lane's state, the loop's own included."""
 
 
-@overload(new_world)
+@overload(new_world, inline="always")
 def _new_world(parameters):
     kernel = _of(parameters).new_world
     return (lambda parameters: parameters) if kernel is None else (lambda parameters: kernel(parameters))
 
 
-@overload(start)
+@overload(start, inline="always")
 def _start(parameters, world, state, lane, first):
     kernel = _of(parameters).start
     return lambda parameters, world, state, lane, first: kernel(world, state, lane, first)
 
 
-@overload(observe)
+@overload(observe, inline="always")
 def _observe(parameters, world, state, values, row, lanes):
     kernel = _of(parameters).observe
     return lambda parameters, world, state, values, row, lanes: kernel(world, state, values, row, lanes)
 
 
-@overload(step)
+@overload(step, inline="always")
 def _step(parameters, world, state, lanes):
     kernel = _of(parameters).step
     return lambda parameters, world, state, lanes: kernel(world, state, lanes)
 
 
-@overload(move)
+@overload(move, inline="always")
 def _move(parameters, world, lane, source):
     kernel = _of(parameters).move
     if kernel is None:
@@ -143,19 +145,19 @@ def _move(parameters, world, lane, source):
     return lambda parameters, world, lane, source: kernel(world, lane, source)
 
 
-@overload(bounds)
+@overload(bounds, inline="always")
 def _bounds(parameters):
     pair = _of(parameters).bounds
     return lambda parameters: pair
 
 
-@overload(single_precision)
+@overload(single_precision, inline="always")
 def _single_precision(parameters):
     value = _of(parameters).single_precision
     return lambda parameters: value
 
 
-@overload(num_rows)
+@overload(num_rows, inline="always")
 def _num_rows(parameters):
     count = ACTION // LANES + _of(parameters).num_rows
     return lambda parameters: count
