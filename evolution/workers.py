@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 import urllib.parse
@@ -13,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
-from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 import joblib
@@ -22,7 +20,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from evolution.errors import InputError, RunError, WorkerLost
 from evolution.outside import MODULES
-from evolution.signals import STOP_SIGNALS, blocked
+from evolution.system import STOP_SIGNALS, blocked
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -127,10 +125,7 @@ def _start_processes(num_workers: int) -> joblib.Parallel:
             initargs=(os.getpid(), tuple(MODULES)),
         )
     # Ctrl-C reaches every process of a terminal. A worker inherits the blocked signals, so that not even one that is
-    # just starting shows a traceback; this process gets those that came meanwhile when it unblocks them. (Python's
-    # tracker of resources unblocks them too when it starts, so it comes first.)
-    sys.warnoptions.append("ignore:resource_tracker")  # it cleans up after a killed run, and need not say so
-    resource_tracker.ensure_running()
+    # just starting shows a traceback; this process gets those that came meanwhile when it unblocks them.
     with blocked():
         parallel(joblib.delayed(_nothing)() for _ in range(num_workers))
     return parallel

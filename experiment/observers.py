@@ -378,7 +378,7 @@ class Checkpoints(Generic[Progress]):
 
 def _flush_to_disk(path: Path) -> None:
     """What the checkpoint says is in a file must be there after a power failure too."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR)  # Windows flushes only what could be written
     try:
         os.fsync(descriptor)
     finally:

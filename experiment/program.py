@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from evolution.errors import InputError, RunError
-from evolution.signals import STOP_SIGNALS
+from evolution.system import STOP_SIGNALS
 from experiment import Experiment
 from experiment.folder import LINES
 from experiment.parameters import Params, is_run, one_line, read_params

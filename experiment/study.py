@@ -4,7 +4,6 @@ A study file (params/study/) names the script, a parameter file, fixed overrides
 cell of the grid is an ordinary run of the script, in a process of its own.
 """
 
-import ctypes
 import itertools
 import json
 import os
@@ -27,6 +26,7 @@ from tqdm import tqdm
 
 from evolution.errors import InputError, RunError
 from evolution.files import remove_unfinished, write_atomically
+from evolution.system import STOP_SIGNALS, end_with
 from experiment import EXPERIMENTS, Experiment, origin
 from experiment.folder import CHAMPION, TRAINED
 from experiment.parameters import (
@@ -44,7 +44,6 @@ from experiment.parameters import (
     used_by,
     without_effect,
 )
-from experiment.program import STOP_SIGNALS
 
 ROOT = Path(__file__).resolve().parent.parent
 STUDY_FILE = "study.yaml"  # what was asked, in the study's folder
@@ -55,7 +54,6 @@ PUBLISHED = {"what": str, "metric": str, "value": (str, int, float), "at": int, 
 RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
 MOST_CELLS = 10_000
 POLL = 0.02  # seconds between looks at the cells that run
-PR_SET_PDEATHSIG = 1  # Linux, prctl(2)
 
 # fmt: off
 OF_STUDIES = {p.name: p for p in (
@@ -537,7 +535,7 @@ def _start(study: Study, cell: Cell) -> _Running:
         stdout=subprocess.DEVNULL,
         stderr=said,
         start_new_session=True,  # a Ctrl-C is handed on once, by us
-        preexec_fn=_end_with(os.getpid()) if sys.platform == "linux" else None,
+        preexec_fn=end_with(os.getpid()),  # when the study is killed, so is the cell; the next call goes on with it
     )
     return _Running(cell, process, said)
 
@@ -550,18 +548,6 @@ def command(study: Study, cell: Cell) -> list[str]:
     changeable = [p for p in used_by(study.experiment) if may_change(p, study.experiment) and not p.of_the_start]
     values = {p.name: getattr(cell.params, p.name) for p in changeable if p.idle(cell.params) is None}
     return [f"--resume={folder}", *(f"--{name}={_text(value)}" for name, value in values.items() if value is not None)]
-
-
-def _end_with(parent: int) -> Callable[[], None]:
-    """What a cell calls before it begins: when the study is killed, so is the cell; the next call goes on with it."""
-    libc = ctypes.CDLL(None)
-
-    def prepare() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it was killed before that
-            os._exit(1)
-
-    return prepare
 
 
 def _interrupt(running: Sequence[_Running]) -> None:

@@ -1,15 +1,19 @@
 """What happens to a run in days: full disks, folders that vanish, Ctrl-C, a second run in the same folder."""
 
+import fcntl
 import os
+import pty
 import re
 import resource
 import shutil
 import signal
 import subprocess
+import sys
+import termios
 from pathlib import Path
 
 import pytest
-from runs import MADE_RUN, ROOT, assert_same, finish, generations, log, members, run, start, wait_until
+from runs import ENVIRONMENT, MADE_RUN, ROOT, assert_same, finish, generations, log, members, run, start, wait_until
 
 from evolution import checkpoint
 from evolution.errors import InputError
@@ -228,6 +232,31 @@ def test_a_reader_of_the_output_that_goes_away_does_not_stop_the_run(tmp_path, f
     process.stdout.close()
     assert process.wait(60) == 0
     assert process.stderr.read() == ""
+    assert_same(folder, undisturbed)
+
+
+@pytest.mark.parametrize("hung_up", [False, True], ids=["nobody says so", "a signal says so"])
+def test_a_terminal_that_vanishes(tmp_path, file, undisturbed, hung_up):
+    """As when a connection is lost. Whom the terminal was not the own of, as under nohup, hears nothing of it."""
+    folder = tmp_path / "run"
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, str(MADE_RUN), file, "--out_dir", folder],
+        env=ENVIRONMENT | {"MADE_SECONDS": "0.0005"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if hung_up else None,
+    )
+    os.close(theirs)
+    wait_until(lambda: "generation 3:" in log(folder))
+    shown = os.read(ours, 10**6).decode()
+    assert "gen" in shown  # the bar, of a terminal
+    os.close(ours)
+    assert process.wait(60) == (128 + signal.SIGHUP if hung_up else 0)
+    if hung_up:
+        assert run(MADE_RUN, "--resume", folder)[::2] == (0, "")
     assert_same(folder, undisturbed)
 
 

@@ -3,10 +3,9 @@
 Debian's package dataset-fashion-mnist brings its four files too.
 """
 
-from pathlib import Path
-
 from envs.datasets.idx import Files
 from envs.datasets.source import Source
+from evolution.system import SHARED_DATA
 
 FILES = Files(
     title="Fashion-MNIST",
@@ -23,6 +22,6 @@ FILES = Files(
         "8181f5470baa50b63fa0f6fddb340f0a",
         "15d484375f8d13e6eb1aabb0c3f46965",
     ),
-    installed=Path("/usr/share/datasets/fashion-mnist"),
+    installed=SHARED_DATA / "fashion-mnist",
 )
 SOURCE = Source(FILES.find)
