@@ -18,7 +18,7 @@ from analysis import arguments as take
 from analysis import style
 from analysis.runs import NOT_THE_EXPERIMENT, RunFolder
 from analysis.statistics import LEVEL, TESTS, Difference, Summary, compare, holm, summarise
-from evolution.errors import InputError
+from evolution.errors import InputError, unreadable
 from evolution.files import write_atomically
 
 STUDY_FILE = "study.yaml"  # a copy of the study file in the study's folder; what it names is compared unless asked else
@@ -144,7 +144,7 @@ def read_study(paths: Sequence[Path]) -> dict[str, Any]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{file}: cannot be read ({str(error).splitlines()[0]})") from None
+        raise unreadable(file, error) from None
     if not isinstance(content, dict):
         raise InputError(f"{file}: this is no study file")
     return content

@@ -23,7 +23,7 @@ from analysis import arguments as take
 from analysis import style, turning
 from analysis.runs import learning_task
 from envs import datasets
-from evolution.errors import InputError, RunError
+from evolution.errors import InputError, RunError, unreadable
 from evolution.files import write_atomically
 from evolution.genome import Genome
 from evolution.loop import add_nodes_at_start
@@ -246,8 +246,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
         if not isinstance(found, dict) or any(type(found.get(name)) is not kind for name, kind in kinds.items()):
             raise ValueError("not the settings of random-networks")
     except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise InputError(f"{file}: cannot be read ({reason})") from None
+        raise unreadable(file, error) from None
     return found
 
 

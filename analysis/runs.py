@@ -13,7 +13,7 @@ import yaml
 
 from envs import datasets
 from envs.datasets import Dataset
-from evolution.errors import InputError
+from evolution.errors import InputError, unreadable
 from evolution.genome import Genome
 from evolution.workers import Workers
 from learning.settings import TrainingSettings
@@ -61,7 +61,7 @@ class RunFolder:
         try:
             params = yaml.safe_load(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise InputError(f"{file}: cannot be read ({str(error).splitlines()[0]})") from None
+            raise unreadable(file, error) from None
         if not isinstance(params, dict) or not isinstance(params.get("script"), str):
             raise InputError(f"{file}: these are not the parameters of a run (no script)")
         self.params: dict[str, Any] = params

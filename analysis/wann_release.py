@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis import arguments as options
-from evolution.errors import InputError
+from evolution.errors import InputError, unreadable
 from evolution.genome import ACTIVATION_NAMES, LINEAR, Genome
 
 # The release's activation k is its k-th entry here, counted from 1.
@@ -52,7 +52,7 @@ def read_wann(
     try:
         return _wann_genome(*_wann_table(Path(path)), in_size, out_size, keep_weights)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise unreadable(path, error) from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

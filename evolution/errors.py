@@ -5,6 +5,12 @@ class InputError(ValueError):
     """Something the user gave is wrong: what was given, what is allowed, where. Exit status 2."""
 
 
+def unreadable(path: object, error: Exception, as_what: str = "") -> InputError:
+    """The line for a file, or a folder, whose reading raised `error`."""
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return InputError(f"{path}: cannot be read{as_what} ({' '.join(reason.split()):.200})")
+
+
 class RunError(RuntimeError):
     """The run cannot go on (disk full, folder gone, cluster lost, environment broken). Exit status 1.
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from evolution.errors import InputError
+from evolution.errors import InputError, unreadable
 from evolution.files import write_atomically
 
 IntArray = npt.NDArray[np.int32]
@@ -250,7 +250,7 @@ class Genome:
         try:
             return cls.from_dict(loads(Path(path).read_bytes()))
         except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+            raise unreadable(path, error) from None
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from evolution.errors import InputError
+from evolution.errors import InputError, unreadable
 from evolution.files import network_path
 from experiment import EXPERIMENTS, Experiment
 
@@ -505,7 +505,7 @@ def read_params_file(experiment: Experiment, file: str) -> dict[str, Any]:
         with open(file, "rb") as opened:
             text = opened.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror or error})") from None
+        raise unreadable(file, error) from None
     except ValueError as error:
         raise InputError(f"{show(file)} is the name of no file ({error})") from None
     if len(text) > LARGEST_FILE:

@@ -24,7 +24,7 @@ import filelock
 import yaml
 from tqdm import tqdm
 
-from evolution.errors import InputError, RunError
+from evolution.errors import InputError, RunError, unreadable
 from evolution.files import remove_unfinished, write_atomically
 from evolution.system import STOP_SIGNALS, end_with
 from experiment import EXPERIMENTS, Experiment, origin
@@ -216,7 +216,7 @@ def _read_file(file: str) -> dict[str, Any]:
     except InputError:
         raise
     except (OSError, ValueError) as error:
-        raise InputError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+        raise unreadable(file, error) from None
     if not isinstance(content, dict):
         raise InputError(f"{file}: a study file holds script, params_file, fixed and grid, not {show(content)}")
     _check_keys(content, dict.fromkeys(KEYS, object), file)
@@ -415,7 +415,7 @@ def read_journal(folder: Path) -> dict[str, Outcome]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{file}: cannot be read ({one_line(error)})") from None
+        raise unreadable(file, error) from None
 
 
 def length(study: Study, cell: Cell) -> int:

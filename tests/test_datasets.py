@@ -482,10 +482,10 @@ def test_wrong_arrays_are_one_line(fault, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"text", np.lib.format.MAGIC_PREFIX + b"\x01\x00"])
 def test_a_file_that_is_no_archive_is_one_line(content, tmp_path):
     (tmp_path / "mine.npz").write_bytes(content)
-    with pytest.raises(InputError, match=r"mine.npz cannot be read as an .npz"):
+    with pytest.raises(InputError, match=r"mine.npz: cannot be read as an .npz"):
         datasets.load("file", tmp_path / "mine.npz")
     np.save(tmp_path / "array.npy", np.ones(3))
-    with pytest.raises(InputError, match=r"array.npy cannot be read as an .npz"):
+    with pytest.raises(InputError, match=r"array.npy: cannot be read as an .npz"):
         datasets.load("file", tmp_path / "array.npy")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from envs.datasets import idx
 from envs.datasets.source import Arrays, Raw, Source
-from evolution.errors import InputError
+from evolution.errors import InputError, unreadable
 
 
 def find(data_dir: Path | None) -> Raw:
@@ -32,7 +32,7 @@ def _npz(path: Path) -> Raw:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; data_dir must be a folder with four IDX files, or an .npz") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error})") from None
+        raise unreadable(path, error) from None
     return Raw(lambda: _read(path), where=str(path), folders=(path.parent,), key=key)
 
 
@@ -47,8 +47,7 @@ def _read(path: Path) -> Arrays:
     except InputError:
         raise
     except Exception as error:  # what is no archive, or a damaged one, can fail in any way
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} cannot be read as an .npz ({reason:.200})") from None
+        raise unreadable(path, error, " as an .npz") from None
 
 
 SOURCE = Source(find)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from envs.datasets.download import Unusable, download
 from envs.datasets.source import Arrays, Raw
-from evolution.errors import InputError
+from evolution.errors import InputError, unreadable
 
 DATA = Path(__file__).resolve().parent.parent.parent / "data"
 NAMES = (  # in the order of `Raw`
@@ -82,7 +82,7 @@ class Files:
             if folder.exists() and not folder.is_dir():
                 raise InputError(f"{self.title}: {folder} is not a folder")
         except OSError as error:
-            raise InputError(f"{folder} cannot be read ({error.strerror or error})") from None
+            raise unreadable(folder, error) from None
         return folder
 
     def _array(self, i: int, found: Sequence[tuple[Path, bytes]]) -> npt.NDArray[Any]:
@@ -118,7 +118,7 @@ def candidates(folder: Path, name: str, torchvision: str = "") -> list[Path]:
     try:
         return [path for each in folders for end in names if (path := each / end).exists() and not path.is_dir()]
     except OSError as error:
-        raise InputError(f"{folder} cannot be read ({error.strerror or error})") from None
+        raise unreadable(folder, error) from None
 
 
 def parse(content: bytes) -> npt.NDArray[Any]:
@@ -135,7 +135,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error})") from None
+        raise unreadable(path, error) from None
 
 
 def _md5(content: bytes) -> str:
