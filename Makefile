@@ -37,7 +37,7 @@ type: setup
 	$(BIN)/mypy .
 
 check: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 fuzz: setup ## feed the readers of files and command lines with nonsense until one fails or Ctrl-C
 	export FUZZ_EXAMPLES=5000; while $(BIN)/python -m pytest -n 2 tests/test_fuzz.py; do :; done; false

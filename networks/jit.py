@@ -294,7 +294,7 @@ def _imports(file: Path) -> frozenset[Path]:
     if not file.is_relative_to(ROOT) and file.parent.name not in INSTALLED:
         roots.append(file.parent)
     found: set[Path] = set()
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 found.update(*(_modules(root, alias.name.split(".")) for root in roots))
@@ -306,12 +306,25 @@ def _imports(file: Path) -> frozenset[Path]:
     return frozenset(found - {file})
 
 
+def _statements(node: Any) -> Iterator[ast.AST]:
+    """All statements in a node, nested ones too. (`ast.walk` goes through all expressions, which hold no import.)"""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for part in getattr(node, field, ()):
+            yield part
+            yield from _statements(part)
+
+
 def _modules(root: Path, name: Sequence[str]) -> Iterator[Path]:
     """The files that importing root's module `name` runs; its last part may be a name in the module."""
     for i in range(len(name) + 1):
-        path = root.joinpath(*name[:i])
-        candidates = [path / "__init__.py", path.with_suffix(".py")] if i else [path / "__init__.py"]
-        yield from (candidate.resolve() for candidate in candidates if candidate.is_file())
+        yield from _files_of(root.joinpath(*name[:i]), i > 0)
+
+
+@functools.cache
+def _files_of(path: Path, may_be_a_module: bool) -> tuple[Path, ...]:
+    """The package's file and the module's, where they are there."""
+    candidates = [path / "__init__.py", path.with_suffix(".py")] if may_be_a_module else [path / "__init__.py"]
+    return tuple(candidate.resolve() for candidate in candidates if candidate.is_file())
 
 
 def _files_of_types(found: Any) -> Iterator[Path]:

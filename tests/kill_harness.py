@@ -4,6 +4,7 @@ Run as a program this is that process: it reads one request a line, and answers 
 """
 
 import contextlib
+import importlib
 import json
 import mmap
 import os
@@ -71,6 +72,8 @@ class Harness:
 
 def serve() -> None:
     sys.path.insert(0, str(ROOT))
+    for module in ("utils", "envs.gym_task", "envs.classification_task", "learning.task", "learning.compiled"):
+        importlib.import_module(module)  # once, not in every fork
     for line in sys.stdin:
         request = json.loads(line)
         answer = here(**request) if request.pop("here", False) else fork(**request)

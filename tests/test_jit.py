@@ -38,7 +38,7 @@ class Program:
         """As a new process does: what the kernel returns, (hits, misses) of the cache, and what was warned of."""
         for name in FILES:
             sys.modules.pop(name.removesuffix(".py"), None)
-        for known in (jit.sources, jit._imports, jit._content, jit._digest, jit._warned):
+        for known in (jit.sources, jit._imports, jit._files_of, jit._content, jit._digest, jit._warned):
             known.cache_clear()
         self.caplog.clear()
         importlib.invalidate_caches()

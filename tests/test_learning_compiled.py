@@ -128,6 +128,7 @@ def test_every_rule_and_optimizer_agrees_with_torch_after_twenty_steps(rule: str
         # and adam, which divides by the size of a gradient, makes as much of that as of a large one.
         "pepita_scale": 0.3,
         "predictive_rate": 0.3,
+        "predictive_steps": 6,  # torch takes a pass forward and one back for each
         "num_epochs": 2,
         "batch_size": batch_size,
     }
