@@ -254,7 +254,7 @@ class _Drawing:
         genome, patches, faces, edges = self.genome, [], [], []
         for neuron in self.circles.tolist():
             activation = ACTIVATION_NAMES[genome.activations[neuron]]
-            fill, faded = style.ACTIVATION_COLOURS[activation], not self.used[neuron]
+            fill, faded = style.activation_colour(activation), not self.used[neuron]
             is_input = neuron < genome.num_inputs
             patches.append(Circle((self.x[neuron], self.y[neuron]), self.radius * (0.7 if is_input else 1)))
             faces.append(_on_white(fill, FADED if faded else 1))
@@ -325,7 +325,7 @@ class _Drawing:
         handles: list[Artist] = []
         for index in np.unique(genome.activations[genome.num_inputs :]).tolist():
             name = ACTIVATION_NAMES[index]
-            colour = style.ACTIVATION_COLOURS[name]
+            colour = style.activation_colour(name)
             marker = Line2D([], [], marker="o", linestyle="", markersize=7, markerfacecolor=colour, label=name)
             marker.set_markeredgecolor(style.INK)
             handles.append(marker)

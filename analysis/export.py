@@ -141,11 +141,19 @@ def to_graphml(genome: Genome, weight: float | None, names: Names) -> bytes:
 
 
 def to_onnx(genome: Genome, weights: npt.NDArray[np.float64]) -> bytes:
-    """An ONNX model: `inputs` (batch, observed) float32 to `outputs` (batch, O) float32."""
+    """An ONNX model: `inputs` (batch, observed) float32 to `outputs` (batch, O) float32.
+
+    Raises InputError for an activation that has no ONNX form.
+    """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     plan, nodes = Plan.of(genome), _OnnxNodes()
+    for group in plan.groups:
+        if group.activation not in _ONNX_ACTIVATIONS:
+            raise InputError(
+                f"the activation {group.activation} has no ONNX form; torchscript and torch_export take any"
+            )
     values = nodes("Cast", "inputs", to=TensorProto.DOUBLE)
     if genome.use_bias:
         values = nodes("Pad", values, np.array([0, 0, 0, 1]), 1.0)

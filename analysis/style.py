@@ -21,6 +21,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from analysis import text
 from evolution.files import write_atomically
+from evolution.genome import ACTIVATION_NAMES
 
 # M. Okabe and K. Ito, "Color Universal Design" (2008).
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -67,6 +68,12 @@ ACTIVATION_COLOURS = {
     "relu": GREEN,
 }
 POSITIVE, NEGATIVE = BLUE, VERMILLION
+
+
+def activation_colour(name: str) -> str:
+    """The fill of a neuron; activations from outside have further colours, in the order in which they came."""
+    number = ACTIVATION_NAMES.index(name) - len(ACTIVATION_COLOURS)
+    return ACTIVATION_COLOURS.get(name) or FURTHER_COLOURS[number % len(FURTHER_COLOURS)]
 
 
 class Look(NamedTuple):
