@@ -300,6 +300,100 @@ def test_every_rule_is_its_equation(rule: str) -> None:
                 np.testing.assert_allclose(found.feedback, written.b, rtol=2e-5, atol=2e-6)
 
 
+# ---- on paper ------------------------------------------------------------------------------------------------------
+
+
+# Inputs 1 and 2 to a relu neuron by 0.5 and 0.25, and from there to two outputs by l/2 and -l/2, l the logarithm of 3.
+# The neuron's sum and value are 1, the outputs' difference is l, so that the softmax is (3/4, 1/4); of class 0 the
+# error is (-1/4, 1/4) and the loss log(4/3). Steps are of SGD with lr 0.1, and averages over the one image.
+LOG3 = float(np.log(3))
+FOUR = Genome(
+    2,
+    2,
+    np.array([0, 0, 2, 2, 1], np.int32),
+    np.array([0, 0, 0, 0, ACTIVATION_NAMES.index("relu")], np.int8),
+    np.array([(0, 4), (1, 4), (4, 2), (4, 3)], np.int32),
+    np.array([0.5, 0.25, LOG3 / 2, -LOG3 / 2], np.float32),
+)
+SEED = 5
+XI = float(noise.rows(SEED, 0, 0, 1)[0, 0])  # the hidden neuron's noise
+M0, M1 = np.abs(noise.rows(SEED, 0, 0, 4)[0, 2:].astype(float))  # what sign_symmetry_batch draws for the last two
+BACK, DIRECT = [0.0, 0.0, 2.0, -1.0], [[2.0, -1.0]]  # both carry 2 (-1/4) - 1/4 = -3/4 to the hidden neuron
+NOISY = 1 + 0.1 * XI  # its value with noise of spread 0.1, by which the loss is log(1 + 3^-NOISY)
+WORSE = np.log1p(3**-NOISY) - np.log(4 / 3)
+WRONG = 1 / (1 + 3**NOISY)  # the softmax of output 1 then
+SETTLED = 1 + 0.2 * LOG3 / 4  # a step of 0.2 along minus what comes back: (l/2 (-1/4) - l/2 (1/4)) = -l/4
+LEFT = 1 / (1 + 3**SETTLED)  # and what is left of the outputs' error
+
+# Rule: what it draws, its constants, the gradient by the four weights, and what it adds to them besides.
+ON_PAPER: dict[str, tuple[Any, dict[str, float], list[float], list[float]]] = {
+    "backprop": (None, {}, [-LOG3 / 4, -LOG3 / 2, -1 / 4, 1 / 4], []),
+    "feedback_alignment": (BACK, {}, [-3 / 4, -3 / 2, -1 / 4, 1 / 4], []),
+    "last_layer": (None, {}, [0, 0, -1 / 4, 1 / 4], []),
+    # Oja: y (x_i - y w_i)
+    "hebbian": (None, {"lr_hebbian": 0.1}, [0, 0, -1 / 4, 1 / 4], [0.05, 0.175, 0, 0]),
+    "direct_feedback_alignment": (DIRECT, {}, [-3 / 4, -3 / 2, -1 / 4, 1 / 4], []),
+    # 0.5 (-1/4) - 0.5 (1/4)
+    "sign_symmetry": (None, {"sign_symmetry_scale": 0.5}, [-1 / 4, -1 / 2, -1 / 4, 1 / 4], []),
+    # 0.5 |2| (-1/4) - 0.5 |-1| (1/4)
+    "sign_symmetry_fixed": (BACK, {"sign_symmetry_scale": 0.5}, [-3 / 8, -3 / 4, -1 / 4, 1 / 4], []),
+    "sign_symmetry_batch": (
+        None, {"sign_symmetry_scale": 0.5}, [-(M0 + M1) / 8, -(M0 + M1) / 4, -1 / 4, 1 / 4], []
+    ),
+    # what is left of each weight after the step, times -0.2
+    "kolen_pollack": (
+        BACK, {"kolen_pollack_decay": 0.2}, [-3 / 4, -3 / 2, -1 / 4, 1 / 4],
+        [-0.115, -0.08, -0.2 * (LOG3 / 2 + 0.025), 0.2 * (LOG3 / 2 + 0.025)],
+    ),
+    "weight_mirror": (
+        BACK, {"weight_mirror_rate": 0.5, "weight_mirror_decay": 0.1}, [-3 / 4, -3 / 2, -1 / 4, 1 / 4], []
+    ),
+    "direct_kolen_pollack": (DIRECT, {"direct_kolen_pollack_decay": 0.2}, [-3 / 4, -3 / 2, -1 / 4, 1 / 4], []),
+    # the label's own weight, 2
+    "direct_random_target": (DIRECT, {}, [2, 4, -1 / 4, 1 / 4], []),
+    # a readout of (l/2, -l/2) has the same error as the outputs: (-1/4, 1/4), which it sends back
+    "local_loss": ([[LOG3, -LOG3]], {"local_loss_scale": 0.5}, [-LOG3 / 4, -LOG3 / 2, -1 / 4, 1 / 4], []),
+    # (L' - L) sigma xi x_i / sigma^2
+    "node_perturbation": (None, {"noise_sigma": 0.1}, [WORSE * XI / 0.1, 2 * WORSE * XI / 0.1, -1 / 4, 1 / 4], []),
+    # in the first batch the reward is as usual; the outputs learn from the noisy value
+    "reward_modulated": (None, {"noise_sigma": 0.1}, [0, 0, -WRONG * NOISY, WRONG * NOISY], []),
+    # F has a single 1, from output 0 to input 0: inputs 1 + 0.4 / 4 and 2, a value of 1.05
+    "pepita": ([[1, 0], [0, 0]], {"pepita_scale": 0.4}, [-0.05 * 1.1, -0.05 * 2, -1.05 / 4, 1.05 / 4], []),
+    # eps = 0.2 l / 4
+    "predictive_coding": (
+        None, {"predictive_steps": 1, "predictive_rate": 0.2},
+        [-LOG3 / 20, -LOG3 / 10, -LEFT * SETTLED, LEFT * SETTLED], [],
+    ),
+    # alone in its layer it wins wholly: x_i - a w_i
+    "soft_hebb": (None, {"lr_hebbian": 0.1}, [0, 0, -1 / 4, 1 / 4], [0.05, 0.175, 0, 0]),
+}  # fmt: skip
+FEEDBACK_ON_PAPER = {
+    # the weights' changes, then what is left is 0.8 of it; the first two began at 0
+    "kolen_pollack": [0.8 * 0.075, 0.8 * 0.15, 0.8 * 2.025, -0.8 * 1.025],
+    # with the weights of after the step: 2 + 0.5 xi^2 w - 0.1 * 2
+    "weight_mirror": [0, 0, 1.8 + 0.5 * XI**2 * (LOG3 / 2 + 0.025), -0.9 - 0.5 * XI**2 * (LOG3 / 2 + 0.025)],
+    "direct_kolen_pollack": [[0.8 * (2 + 0.025), 0.8 * (-1 - 0.025)]],
+}
+
+
+@pytest.mark.parametrize("rule", LEARNING_RULES)
+def test_a_step_on_paper(rule: str) -> None:
+    drawn, constants, gradient, besides = ON_PAPER[rule]
+    settings = TrainingSettings(rule, "sgd", 0.1, batch_size=1, num_epochs=1, **constants)  # type: ignore[arg-type]
+    draws = Draws(None if drawn is None else np.array(drawn, np.float32), SEED)
+    image, label, order = np.array([[1, 2]], np.float32), np.array([0]), np.array([[0]])
+    expected = FOUR.weights - 0.1 * np.array(gradient) + np.array(besides or [0.0] * 4)
+    found = [
+        training.train(FOUR, image, label, settings, order=order, draws=draws),
+        *train_population([FOUR], image, label, settings, order=order, draws=[draws]),
+    ]
+    for result in found:
+        np.testing.assert_allclose(result.weights, expected, atol=1e-6)
+        assert result.losses[0, 0] == pytest.approx(np.log(4 / 3) + (rule == "reward_modulated") * WORSE, rel=1e-5)
+        if rule in FEEDBACK_ON_PAPER:
+            np.testing.assert_allclose(result.feedback, FEEDBACK_ON_PAPER[rule], atol=1e-6)
+
+
 # ---- what theory says ----------------------------------------------------------------------------------------------
 
 
