@@ -299,7 +299,7 @@ DECLARED: dict[str, list[Parameter]] = {
                   idle=_of_rules("pepita")),
         Parameter("predictive_steps", int, 20, "steps in which the values of predictive_coding relax", ("learning",),
                   low=1, high=10**4, idle=_of_rules("predictive_coding")),
-        Parameter("predictive_rate", float, 0.05, "length of these steps", ("learning",), above=0, high=1,
+        Parameter("predictive_rate", float, 0.01, "length of these steps", ("learning",), above=0, high=1,
                   idle=_of_rules("predictive_coding")),
         Parameter("soft_hebb_temperature", float, 1.0, "of the competition in soft_hebb", ("learning",), above=0,
                   idle=_of_rules("soft_hebb")),

@@ -33,7 +33,7 @@ class TrainingSettings:
     reward_average_rate: float = 0.1
     pepita_scale: float = 0.001
     predictive_steps: int = 20
-    predictive_rate: float = 0.05
+    predictive_rate: float = 0.01
     soft_hebb_temperature: float = 1.0
 
     def __post_init__(self) -> None:
