@@ -307,10 +307,12 @@ def table(results: Sequence[Result], dataset: str) -> str:
     """
     found = cells(results)
     sizes = list(dict.fromkeys(result.size for result in sorted(results, key=lambda result: _place(result)[1:])))
-    published = PUBLISHED if dataset == "mnist" else {}
+    published, means = PUBLISHED if dataset == "mnist" else {}, mean_connections(results)
     header = ["rule"]
     for size in sizes:
-        header += [size, "thesis"] if _of_size(published, size) else [size]
+        as_asked = is_dense(size) or abs(means[size] - number_of(size)) < 0.05
+        name = size if as_asked else f"{means[size]:.1f} ({size} asked)"
+        header += [name, "thesis"] if _of_size(published, size) else [name]
     lines = [header, ["---"] * len(header)]
     for rule in by_accuracy(found):
         line = [style.look_of(rule).name]
@@ -321,6 +323,16 @@ def table(results: Sequence[Result], dataset: str) -> str:
                 line.append(f"about {of_size[rule]:.2f}" if rule in of_size else "")
         lines.append(line)
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def mean_connections(results: Sequence[Result]) -> dict[str, float]:
+    """By size how many connections its networks have: a new network may have more than were asked for, and a mutation
+    may add two.
+    """
+    found: dict[str, list[int]] = {}
+    for result in results:
+        found.setdefault(result.size, []).append(result.connections)
+    return {size: float(np.mean(connections)) for size, connections in found.items()}
 
 
 def _of_size(published: dict[str, dict[int, float]], size: str) -> dict[str, float]:
@@ -361,9 +373,12 @@ def draw(axes: Axes, results: Sequence[Result], dense: bool = False) -> None:
     """A line a rule over the sizes of the mutated networks, or of the dense ones; a band of the standard deviation over
     the networks, where the rules are few.
     """
-    found = cells([result for result in results if is_dense(result.size) == dense])
+    found, connections = (
+        cells([result for result in results if is_dense(result.size) == dense]),
+        mean_connections(results),
+    )
     for rule, by_size in found.items():
-        sizes = np.array([number_of(size) for size in by_size])
+        sizes = np.array([number_of(size) if dense else connections[size] for size in by_size])
         means, stds = np.array([_mean_and_std(accuracies) for accuracies in by_size.values()]).T
         look = style.look_of(rule)
         colour, marker = look.colour, look.marker

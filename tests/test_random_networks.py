@@ -18,7 +18,7 @@ from learning import LEARNING_RULES
 
 def results(values: dict[str, dict[str, list[float]]]) -> list[Result]:
     return [
-        Result(rule, size, i, 800, accuracy, 0.5)
+        Result(rule, size, i, int(size.split()[-1]), accuracy, 0.5)
         for rule, by_size in values.items()
         for size, accuracies in by_size.items()
         for i, accuracy in enumerate(accuracies)
@@ -199,3 +199,15 @@ def test_rules_have_names_of_their_own() -> None:
     assert tuple(LEARNING_RULES) == random_networks.RULES
     assert style.look_of("kolen_pollack").name == "Kolen-Pollack"
     assert style.look_of("unheard_of").name == "Unheard of"
+
+
+def test_table_and_figure_show_the_connections_that_there_are():
+    """67 connections stood under 30, which is fewer than a new network may have."""
+    results = [Result("backprop", "30", number, size, 0.5, 1.0) for number, size in enumerate((66, 68))]
+    results += [Result("backprop", "200", number, size, 0.6, 1.0) for number, size in enumerate((203, 204))]
+    results += [Result("backprop", "800", 0, 800, 0.7, 1.0), Result("backprop", "dense 500", 0, 133_000, 0.9, 1.0)]
+    header = table(results, "digits").splitlines()[0]
+    assert header == "| rule | 67.0 (30 asked) | 203.5 (200 asked) | 800 | dense 500 |"
+    with style.style():
+        [line] = [line for line in figure(results).axes[0].get_lines() if line.get_gid() == "backprop"]
+    assert list(line.get_xdata()) == [67, 203.5, 800]
