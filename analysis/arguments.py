@@ -14,14 +14,13 @@ import numpy.typing as npt
 from analysis.names import Names, default_names, names_of, params_near, task_of
 from envs import datasets
 from evolution.errors import InputError
-from evolution.files import network_path
+from evolution.files import LONGEST_NAME, network_path, with_room
 from evolution.genome import Genome
 from experiment.parameters import declared
 
 ENDINGS = {".png", ".svg", ".csv", ".md", ".json"}
 # Of files that some programs write and ours do not: as part of a name they would be a promise.
 OTHERS_ENDINGS = {".pdf", ".eps", ".ps", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".txt", ".xlsx", ".html"}
-LONGEST_NAME = 255  # bytes, of a file, on usual file systems
 LONGEST_ENDING = len("-conditions.json")  # that a command puts behind a name
 
 
@@ -93,16 +92,9 @@ def destination(to: Path | None, source: Path, suffix: str = "") -> Path:
         if ending in OTHERS_ENDINGS:
             raise InputError(f"--to {to}: pictures are .png and .svg, tables .csv and .md; there is no {ending}")
         path = to.with_suffix("") if ending in ENDINGS else to
-    path = path.with_name(_cut(path.name))
+    path = path.with_name(with_room(path.name, LONGEST_ENDING))
     check_writable(path.parent)
     return path
-
-
-def _cut(name: str) -> str:
-    """A name that leaves room for an ending."""
-    while len(os.fsencode(name)) > LONGEST_NAME - LONGEST_ENDING:
-        name = name[:-1]
-    return name
 
 
 def check_writable(folder: Path) -> None:

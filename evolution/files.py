@@ -5,6 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
+LONGEST_NAME = 255  # bytes, of a file, on usual file systems
 TEMPORARY = ".unfinished."  # how the names of files begin that are being written
 CHAMPIONS = Path(__file__).resolve().parent.parent / "champions"  # networks that come with the program
 
@@ -45,6 +46,13 @@ def write_atomically(path: Path | str, content: bytes | str, previous: Path | No
     except OSError as error:
         error.filename, error.filename2 = str(path), None  # not those of the temporary file
         raise
+
+
+def with_room(name: str, room: int) -> str:
+    """A file's name, cut where it leaves too little room for an ending of so many bytes."""
+    while len(os.fsencode(name)) > LONGEST_NAME - room:
+        name = name[:-1]
+    return name
 
 
 def remove_unfinished(folder: Path) -> None:

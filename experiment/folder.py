@@ -15,7 +15,7 @@ import filelock
 
 from evolution import checkpoint
 from evolution.errors import InputError
-from evolution.files import TEMPORARY, UMASK, remove_unfinished, write_atomically
+from evolution.files import TEMPORARY, UMASK, remove_unfinished, with_room, write_atomically
 from experiment import origin
 from experiment.events import EventLog
 from experiment.parameters import PARAMS_FILE, Params, show, yaml_text
@@ -60,7 +60,7 @@ class Run:
 
     def __init__(self, path: Path, params: Params | None = None) -> None:
         self.path, self.params, self.log = path, params, LOG
-        self.log_path = path / f"{path.resolve().name}.log"
+        self.log_path = path / f"{with_room(path.resolve().name, len('.log'))}.log"
         self._open = contextlib.ExitStack()  # closes everything, even where something cannot be written
         lock = filelock.FileLock(path / ".lock", timeout=0, mode=0o666 & ~UMASK)
         try:

@@ -115,6 +115,17 @@ class Moody(Fair):
         return super().observe()
 
 
+class Mortal(Fair):
+    """The first to play is killed, as from outside; the file that the variable MORTAL names says that this was."""
+
+    def observe(self) -> Any:
+        try:
+            os.close(os.open(os.environ["MORTAL"], os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return super().observe()
+        os._exit(9)
+
+
 class Remembering(Fair):
     """Its reset leaves something behind."""
 
@@ -142,6 +153,6 @@ class Spaceless(gymnasium.Env):
 
 for kind in (
     Fair, Raising, NotANumber, Blind, Endless, Killing, Picture, Switches, Dictionary, Telling, Exiting, Mute, Scalar,
-    Narrow, Twofold, Wrapped, Remembering, Leaving, Crashing, Spaceless, Moody,
+    Narrow, Twofold, Wrapped, Remembering, Leaving, Crashing, Spaceless, Moody, Mortal,
 ):  # fmt: skip
     gymnasium.register(f"{kind.__name__}-v0", kind)

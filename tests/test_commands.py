@@ -19,10 +19,11 @@ from experiment import EXPERIMENTS
 from experiment.parameters import parameter_named
 
 
-def test_a_notebooks_backend_does_not_matter(tmp_path):
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "no_such_notebooks"])
+def test_a_notebooks_backend_does_not_matter(backend, tmp_path):
     evolved(0).save(tmp_path / "n.json")
-    # matplotlib refuses to be imported with a backend whose module is not there.
-    variables = os.environ | {"MPLBACKEND": "module://no_such_notebook.backend_inline"}
+    # matplotlib refuses to be imported with the name of a backend that it does not know.
+    variables = os.environ | {"MPLBACKEND": backend}
     command = [sys.executable, "-m", "analysis", "draw", str(tmp_path / "n.json")]
     assert subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode == 0
     code = "import analysis.draw, os, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.rcParams['backend'])"

@@ -191,6 +191,21 @@ def test_an_environment_that_kills_its_process(workers):
     assert np.isnan(chosen.evaluate(nets, np.random.default_rng(0)).reward).all()
 
 
+def test_a_worker_killed_from_outside_is_said_and_all_is_played_once_more_by_all_workers(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("MORTAL", str(tmp_path / "killed"))
+    monkeypatch.setattr(gym_task, "_alone", lambda *_: pytest.fail("each trial gets a process of its own"))
+    nets = population(4, inputs=2)
+    chosen = broken("Mortal", workers=2)
+    with caplog.at_level("WARNING"):
+        found, _ = chosen.episodes(nets, [1.0], [0, 1])
+    chosen.close()
+    expected, _ = broken("Fair").episodes(nets, [1.0], [0, 1])
+    np.testing.assert_array_equal(found, expected)
+    [line] = [record.message for record in caplog.records]
+    assert "a worker process was killed" in line
+    assert line.endswith("broken_environments:Mortal-v0 is played again, once more with new ones")
+
+
 def test_a_network_that_puts_out_nan_is_its_own_fault():
     """The environment gives what it makes of a NaN action: a reward that is no number, and no complaint."""
     nan = Genome.from_dict(

@@ -119,6 +119,17 @@ def test_a_renamed_folder_keeps_its_whole_log(folder, tmp_path):
     assert [whole.count(f"generation {g}: best") for g in range(6)] == [1] * 6
 
 
+@pytest.mark.parametrize("name", ["x" * 255, "ü" * 127], ids=["letters", "umlauts"])
+def test_a_folder_with_the_longest_name_has_a_log(tmp_path, file, name):
+    folder = tmp_path / name
+    done = run(file, "--out_dir", folder)
+    assert done.returncode == 0, done.stderr
+    assert run("--resume", folder, "--num_generations", 5).returncode == 0
+    [path] = folder.glob("*.log")
+    assert len(os.fsencode(path.name)) in (254, 255)
+    assert [log(folder).count(f"generation {g}: best") for g in range(5)] == [1] * 5
+
+
 def test_files_that_the_run_did_not_make_are_left_alone(folder):
     notes = {folder / "notes.log": "mine", folder / "tensorboard_summary/events.of.mine": "", folder / "x.json": "{}"}
     for path, text in notes.items():

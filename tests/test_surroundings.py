@@ -76,11 +76,13 @@ TABLE = {
     "standard output is full": Surroundings(before=fill(1)),
     "standard error is full": Surroundings(before=fill(2)),
     "a notebook's variables": Surroundings(NOTEBOOK),
+    "a picture's backend that is not there": Surroundings({"MPLBACKEND": "no_such_backend"}),
     "few open files": Surroundings(before=limit(resource.RLIMIT_NOFILE, 32)),
     "little memory": Surroundings(before=limit(resource.RLIMIT_AS, 4 * GIGABYTE)),
 }
 TOGETHER = [
-    ("another folder", "no HOME", "an ASCII locale", "a careful umask", "few open files", "standard input is closed"),
+    ("another folder", "no HOME", "an ASCII locale", "a careful umask", "few open files", "standard input is closed",
+     "a picture's backend that is not there"),
     ("a HOME that is no folder", "a notebook's variables", "optimised", "warnings are errors",
      "standard output is full", "standard error is closed"),
     ("a read-only program and HOME", "the C locale", "little memory", "standard output is closed",
