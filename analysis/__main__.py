@@ -1,6 +1,7 @@
 """The commands that show what evolved: `python -m analysis COMMAND ...`."""
 
 import argparse
+import errno
 import importlib
 import io
 import os
@@ -87,7 +88,7 @@ def status_of(command: Callable[[], None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _fail(1, f"{where}{error.strerror or error}")
+        return _fail(2 if error.errno == errno.ENAMETOOLONG else 1, f"{where}{error.strerror or error}")
     except (RunError, MemoryError) as error:
         return _fail(1, " ".join(str(error).split()))
     except KeyboardInterrupt:

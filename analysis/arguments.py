@@ -25,15 +25,26 @@ LONGEST_ENDING = len("-conditions.json")  # that a command puts behind a name
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "network", metavar="NETWORK", type=network_path, help="a saved network's file, or champions/NAME"
-    )
+    parser.add_argument("network", metavar="NETWORK", type=network, help="a saved network's file, or champions/NAME")
 
 
 def add_destination(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--to", type=Path, metavar="PATH", help=f"a folder, or a file's name without its ending (default: {default})"
     )
+
+
+def file(text: str) -> Path:
+    """A file's name, which `.` and nothing are not."""
+    path = Path(text)
+    if not path.name:
+        raise argparse.ArgumentTypeError(f"'{text}' is the name of no file")
+    return path
+
+
+def network(text: str) -> Path:
+    """The file of a network, or of one of the repository's champions."""
+    return network_path(str(file(text)))
 
 
 # What a network's run says of its task, and a command may say otherwise.

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, help="what to write (default: as the ending of --to says)")
     parser.add_argument("--weight", type=options.number, help="that all connections of a weight agnostic network share")
     parser.add_argument("--env_name", help="names the inputs and outputs (default: as the file or its run says)")
-    parser.add_argument("--to", type=Path, metavar="FILE", help="the file to write (default: beside the network)")
+    parser.add_argument("--to", type=options.file, metavar="FILE", help="the file (default: beside the network)")
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env_name", help="id of an environment (default: as the network's file or run says)")
     take.add_task_options(parser, take.OF_EPISODES)
     parser.add_argument("--weight", type=take.number, help="the shared weight of a weight agnostic network")
-    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="the film: a .gif or an .mp4")
+    parser.add_argument("--to", type=take.file, required=True, metavar="FILE", help="the film: a .gif or an .mp4")
     parser.add_argument("--seed", type=take.seed, default=0, help="of the episode (default: 0)")
     parser.add_argument("--max_steps", type=take.count, default=10_000, help="longest film (default: 10000 steps)")
 

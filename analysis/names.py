@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from evolution.errors import InputError
+from evolution.files import read
 from evolution.genome import Genome, loads
 
 DIGITS = tuple(str(digit) for digit in range(10))
@@ -97,7 +98,7 @@ def neuron_names(genome: Genome, names: Names) -> list[str]:
 
 def task_of(path: Path) -> str | None:
     """The environment or data set that a network file was made for: its provenance or its run's `params.yaml` says."""
-    content = loads(path.read_bytes())
+    content = loads(read(path))
     provenance = content.get("provenance") if isinstance(content, Mapping) else None
     for source in (provenance, params_near(path)):
         if isinstance(source, Mapping):

@@ -24,7 +24,7 @@ from analysis import style, turning
 from analysis.runs import learning_task
 from envs import datasets
 from evolution.errors import InputError, RunError, unreadable
-from evolution.files import write_atomically
+from evolution.files import read, write_atomically
 from evolution.genome import Genome
 from evolution.loop import add_nodes_at_start
 from evolution.mutation import MutationSettings, mutate
@@ -279,8 +279,7 @@ def to_csv(results: Iterable[Result]) -> str:
 def read_results(path: Path) -> list[Result]:
     """The results of a CSV that `random-networks` wrote. Raises InputError for any other file."""
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
+        header, *rows = csv.reader(io.StringIO(read(path).decode(), newline=""))
         if tuple(header) != Result._fields:
             raise ValueError(f"its columns are {', '.join(header):.60}")
         if unknown := {row[0] for row in rows} - set(RULES):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis import arguments as take
 from analysis.runs import CHAMPION, TRAINED, TRAINING, RunFolder
 from evolution.errors import InputError
 from evolution.genome import ACTIVATION_NAMES, Genome, loads
@@ -21,7 +22,7 @@ MEANINGS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", type=Path, help="a run's folder; with --html a study's")
     parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="write a study as one page, to be opened in a browser"
+        "--html", type=take.file, metavar="FILE", help="write a study as one page, to be opened in a browser"
     )
 
 

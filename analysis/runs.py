@@ -14,6 +14,7 @@ import yaml
 from envs import datasets
 from envs.datasets import Dataset
 from evolution.errors import InputError, unreadable
+from evolution.files import read
 from evolution.genome import Genome
 from evolution.workers import Workers
 from learning.settings import TrainingSettings
@@ -59,7 +60,7 @@ class RunFolder:
         if not file.is_file():
             raise InputError(f"{path}: there is no run in this folder (no params.yaml)")
         try:
-            params = yaml.safe_load(file.read_text(encoding="utf-8"))
+            params = yaml.safe_load(read(file))
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise unreadable(file, error) from None
         if not isinstance(params, dict) or not isinstance(params.get("script"), str):

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from analysis import arguments as options
 from evolution.errors import InputError, unreadable
+from evolution.files import read
 from evolution.genome import ACTIVATION_NAMES, LINEAR, Genome
 
 # The release's activation k is its k-th entry here, counted from 1.
@@ -17,11 +18,11 @@ WANN_ACTIVATIONS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE.out", type=Path, help="a champion of the WANN release")
+    parser.add_argument("file", metavar="FILE.out", type=options.file, help="a champion of the WANN release")
     parser.add_argument("--inputs", type=options.count, metavar="N", help="inputs besides the bias (default: found)")
     parser.add_argument("--outputs", type=options.count, metavar="N", help="outputs (default: found)")
     parser.add_argument("--keep_weights", action="store_true", help="keep each connection's own weight")
-    parser.add_argument("--to", type=Path, metavar="NETWORK.json", help="the file to write (default: FILE.json)")
+    parser.add_argument("--to", type=options.file, metavar="NETWORK.json", help="the file (default: FILE.json)")
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -60,7 +61,7 @@ def read_wann(
 def _wann_table(path: Path) -> tuple[npt.NDArray[np.float64], list[int]]:
     """The weights (nodes, nodes), 0 for none, and each node's activation as an index into ACTIVATION_NAMES."""
     try:
-        rows = [line.split(",") for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
+        rows = [line.split(",") for line in read(path).decode("ascii").splitlines() if line.strip()]
         cells = [[float(cell) for cell in row] for row in rows]
     except ValueError as error:  # UnicodeDecodeError is one
         raise InputError(f"not a champion of the WANN release ({error})") from None

@@ -1,11 +1,13 @@
 """Writing files so that a reader, or a run resumed after a crash, finds the old content or the new, never a part."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
 
 LONGEST_NAME = 255  # bytes, of a file, on usual file systems
+LARGEST_FILE = 2**28  # bytes, of what is read at once: a network of millions of connections
 TEMPORARY = ".unfinished."  # how the names of files begin that are being written
 CHAMPIONS = Path(__file__).resolve().parent.parent / "champions"  # networks that come with the program
 
@@ -46,6 +48,15 @@ def write_atomically(path: Path | str, content: bytes | str, previous: Path | No
     except OSError as error:
         error.filename, error.filename2 = str(path), None  # not those of the temporary file
         raise
+
+
+def read(path: Path | str, most: int = LARGEST_FILE) -> bytes:
+    """A file's content. Raises OSError, for one that is larger or has no end (/dev/zero) too."""
+    with open(path, "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return content
 
 
 def with_room(name: str, room: int) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evolution.errors import InputError, unreadable
-from evolution.files import write_atomically
+from evolution.files import read, write_atomically
 
 IntArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float32]
@@ -248,7 +248,7 @@ class Genome:
     def load(cls, path: Path | str) -> "Genome":
         """Read a network JSON. Raises InputError, one line that names file and fault."""
         try:
-            return cls.from_dict(loads(Path(path).read_bytes()))
+            return cls.from_dict(loads(read(path)))
         except OSError as error:
             raise unreadable(path, error) from None
         except InputError as error:

@@ -25,6 +25,7 @@ import yaml
 from tqdm import tqdm
 
 from evolution.errors import InputError, RunError, unreadable
+from evolution.files import read as read_file
 from evolution.files import remove_unfinished, write_atomically
 from evolution.system import STOP_SIGNALS, end_with
 from experiment import EXPERIMENTS, Experiment, origin
@@ -212,7 +213,7 @@ def _parse(arguments: Sequence[str]) -> tuple[str, dict[str, str]]:
 def _read_file(file: str) -> dict[str, Any]:
     """The content of a study file, its keys checked. Raises InputError."""
     try:
-        content = _yaml(Path(file).read_text(encoding="utf-8"), file)
+        content = _yaml(read_file(file).decode(), file)
     except InputError:
         raise
     except (OSError, ValueError) as error:

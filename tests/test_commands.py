@@ -66,6 +66,35 @@ def test_a_negative_number_with_an_exponent_is_a_number(tmp_path):
     assert main([*export, "-e3"]) == 2
 
 
+NAMELESS = {
+    "draw": ["draw", "{}"],
+    "evaluate": ["evaluate", "{}", "--dataset=digits"],
+    "export": ["export", "n.json", "--weight=1", "--format=graphml", "--to={}"],
+    "film": ["film", "n.json", "--env_name=CartPole-v0", "--weight=1", "--to={}"],
+    "import": ["import", "{}"],
+    "import to": ["import", "n.out", "--to={}"],
+    "report": ["report", "run", "--html={}"],
+}
+
+
+@pytest.mark.parametrize("case", NAMELESS)
+def test_what_is_the_name_of_no_file_is_one_line(case, capsys):
+    for name in ("", ".", "/"):
+        assert main([part.replace("{}", name) for part in NAMELESS[case]]) == 2
+        assert f"'{name}' is the name of no file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["draw", "import", "random-networks"])
+def test_a_file_without_end_is_one_line(command, tmp_path, monkeypatch, capsys):
+    """/dev/zero took all memory."""
+    monkeypatch.setattr(files, "LARGEST_FILE", 10**6)
+    monkeypatch.setattr(files.read, "__defaults__", (10**6,))
+    given = {"random-networks": ["--dataset=file", "--data_dir=/dev/zero", "--to", str(tmp_path)]}
+    assert main([command, *given.get(command, ["/dev/zero"])]) == 2
+    said = capsys.readouterr().err
+    assert "/dev/zero: cannot be read (File too large)" in said or "/dev/zero is no file" in said
+
+
 def test_where_files_go(tmp_path):
     source = tmp_path / "net.json"
     (tmp_path / "there").mkdir()

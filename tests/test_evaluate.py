@@ -130,6 +130,12 @@ def test_of_equal_scores_the_first_live_weight_is_taken():
     assert evaluate._first_live(np.array([0.0, 0.0]), np.array([False, False])) == 0
 
 
+def test_tuning_starts_from_a_networks_own_weights():
+    genome = evolved(0, 4, 2, mutations=5, with_weights=True)
+    np.testing.assert_array_equal(evaluate._own_weights(genome, 0.5), genome.weights)
+    np.testing.assert_array_equal(evaluate._own_weights(replace(genome, weights=None), 0.5), 0.5)
+
+
 @pytest.mark.parametrize("keep_weights", [True, False])
 def test_relu_networks_are_tuned_from_where_they_live(keep_weights, tmp_path):
     genome = evolved(0, 64, 10, 0.3, 60, with_weights=True)

@@ -28,6 +28,8 @@ def find(data_dir: Path | None) -> Raw:
 
 def _npz(path: Path) -> Raw:
     try:
+        if path.exists() and not path.is_file():  # /dev/zero has no end
+            raise InputError(f"{path} is no file; data_dir must be a folder with four IDX files, or an .npz")
         key = hashlib.sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; data_dir must be a folder with four IDX files, or an .npz") from None

@@ -133,6 +133,8 @@ def parse(content: bytes) -> npt.NDArray[Any]:
 
 def _read(path: Path) -> bytes:
     try:
+        if not path.is_file():  # /dev/zero has no end
+            raise InputError(f"{path} is no file")
         return path.read_bytes()
     except OSError as error:
         raise unreadable(path, error) from None
