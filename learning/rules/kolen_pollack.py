@@ -41,8 +41,8 @@ class KolenPollack(LearningRule):
     """Errors come back through b_ij, which get the changes that w_ij get; then both shrink by (1 - lambda).
 
     J. Kolen and J. Pollack, Backpropagation without weight transport (1994); M. Akrout et al., Deep learning without
-    weight transport (2019), equations 16 and 17. The difference of both shrinks alone, so that b turns to w; lambda is
-    `kolen_pollack_decay`, for each batch. b begins with N(0, 1).
+    weight transport (2019), section on the Kolen-Pollack method. The difference of both shrinks alone, so that b turns
+    to w; lambda is `kolen_pollack_decay`, for each batch. b begins with N(0, 1).
     """
 
     trains_all = True  # by the decay

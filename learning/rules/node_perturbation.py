@@ -54,7 +54,7 @@ class NodePerturbation(LearningRule):
     """A second pass has noise xi_j on the sums of hidden neurons; w_ij changes along -(L' - L) xi_j y_i / sigma^2,
     example by example, with the activities y of the clean pass. Outputs by the gradient.
 
-    S. Dalm et al., Effective learning with node perturbation in multi-layer neural networks (2023), equation 5. In the
+    S. Dalm et al., Effective learning with node perturbation in multi-layer neural networks (2023). In the
     mean over the noise that is the gradient, for small sigma (`noise_sigma`). Needs two passes and the change of the
     loss.
     """

@@ -174,8 +174,8 @@ class PredictiveCoding(LearningRule):
     connection changes along eps_j f'(a_j) v_i, eps_j = v_j - mu_j, the outputs' along -e_j v_i.
 
     J. Whittington and R. Bogacz, An approximation of the error backpropagation algorithm in a predictive coding network
-    with local Hebbian synaptic plasticity (2017), equations 2.15 to 2.19. The changes tend to backpropagation's as
-    errors shrink and steps grow. An error needs at least as many steps as there are layers between.
+    with local Hebbian synaptic plasticity (2017), section on supervised learning. The changes tend to backpropagation's
+    as errors shrink and steps grow. An error needs at least as many steps as there are layers between.
 
     The defaults are the best of 10 and 20 steps and rates from 0.01 to 0.1 for sparse networks, by the last sixth of
     the training images of MNIST and Fashion-MNIST (`benchmarks/constants.py`); dense ones learn as well with all of

@@ -74,7 +74,7 @@ class SoftHebb(LearningRule):
     `soft_hebb_temperature`, eta being `lr_hebbian`; outputs by the gradient.
 
     T. Moraitis et al., SoftHebb: Bayesian inference in unsupervised Hebbian soft winner-take-all networks (2022),
-    equation 7. Needs the layer's competition, and no error.
+    their plasticity rule. Needs the layer's competition, and no error.
     """
 
     only_outputs = True

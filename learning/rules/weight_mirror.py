@@ -76,9 +76,9 @@ class WeightMirror(KolenPollack):
     """Errors come back through b_ij; besides, noise x of the hidden neurons is sent through the connections that leave
     them, and b_ij grows by eta <x_i (x W)_j> - lambda b_ij, averages over as many samples as a batch has.
 
-    M. Akrout et al., Deep learning without weight transport (2019), equation 13. b tends to (eta / lambda) w; eta and
-    lambda are `weight_mirror_rate` and `weight_mirror_decay`, for each batch. Needs phases without images. Connections
-    from inputs carry no error back, so that their b only decay.
+    M. Akrout et al., Deep learning without weight transport (2019), section on weight mirrors. b tends to
+    (eta / lambda) w; eta and lambda are `weight_mirror_rate` and `weight_mirror_decay`, for each batch. Needs phases
+    without images. Connections from inputs carry no error back, so that their b only decay.
     """
 
     is_random = True
