@@ -227,22 +227,26 @@ def velocity_in_lane(s, c, body, mass, inertia, at, i):
     s[body + W + i] = w + inertia * ((r1x * p1y - r1y * p1x) + (r2x * p2y - r2y * p2x))
 
 
+@inlined
+def carry(s, source, target, lanes):
+    """Three rows, a body's place or its velocity, to the hand or back."""
+    for row in (0, LANES, 2 * LANES):
+        for i in range(lanes & -WIDTH):
+            s[target + row + i] = s[source + row + i]
+
+
 @kernel
 def solve_velocity(s, c, body, mass, inertia, start, stop, lanes):
-    """One iteration of the slots of a body."""
+    """One iteration of a body's slots."""
     if start == stop:
         return
     body &= NOT_NEGATIVE
-    for row in (VX, VY, W):
-        for i in range(lanes & -WIDTH):
-            s[HAND_AT + row + i] = s[body + row + i]
+    carry(s, body + VX, HAND_AT + VX, lanes)
     for slot in range(start, stop):
         at = (slot * SLOT) & NOT_NEGATIVE
         for i in range(lanes & -WIDTH):
             velocity_in_lane(s, c, HAND_AT, mass, inertia, at, i)
-    for row in (VX, VY, W):
-        for i in range(lanes & -WIDTH):
-            s[body + row + i] = s[HAND_AT + row + i]
+    carry(s, HAND_AT + VX, body + VX, lanes)
 
 
 @kernel
@@ -293,17 +297,16 @@ def position_in_lane(s, c, body, cx, cy, mass, inertia, at, factor, i):
 
 @kernel
 def solve_position(s, c, body, cx, cy, mass, inertia, start, stop, lanes):
-    """One iteration of the slots of a body."""
+    """One iteration of a body's slots."""
     if start == stop:
         return
     body &= NOT_NEGATIVE
-    for row in (X, Y, A):
-        for i in range(lanes & -WIDTH):
-            s[HAND_AT + row + i] = s[body + row + i]
+    carry(s, body + X, HAND_AT + X, lanes)
     for slot in range(start, stop):
         at = (slot * SLOT) & NOT_NEGATIVE
         for i in range(lanes & -WIDTH):
             position_in_lane(s, c, HAND_AT, cx, cy, mass, inertia, at, BAUMGARTE, i)
-    for row in (X, Y, A):
-        for i in range(lanes & -WIDTH):
-            s[body + row + i] = s[HAND_AT + row + i]
+    carry(s, HAND_AT + X, body + X, lanes)
+
+
+assert (Y, A, VY, W) == (X + LANES, X + 2 * LANES, VX + LANES, VX + 2 * LANES)

@@ -21,9 +21,11 @@ from envs.walker.bodies import (
     HULL_MASS,
     INVERSE_INERTIA,
     INVERSE_MASS,
+    JOINT,
     JOINTS_AT,
     KNEE_2_AT,
     KNEE_AT,
+    LIMIT,
     LOW_X,
     LOW_Y,
     MOST_VERTICES,
@@ -60,7 +62,10 @@ from envs.walker.bodies import (
     VX,
     VY,
     ZERO,
+    A,
     W,
+    X,
+    Y,
     integrate_position,
     integrate_velocity,
     maximum,
@@ -69,14 +74,15 @@ from envs.walker.bodies import (
     place,
 )
 from envs.walker.contact import GROUND_FLOATS, MOST_CONTACTS, NUM_FLOATS, NUM_INTEGERS, collide, find_new
-from envs.walker.contact_solver import MOST_SLOTS, ORDER, SLOT, lay_out, store
+from envs.walker.contact_solver import FACE_NX, MOST_SLOTS, ORDER, SLOT, lay_out, store
 from envs.walker.impact import solve_impacts
 from envs.walker.joints import HIP_2_LIMITS, HIP_LIMITS, HIP_POINTS, KNEE_LIMITS, KNEE_POINTS
 from envs.walker.terrain import GROUND
 from networks.compiled import LANES, WIDTH
 from networks.jit import inlined, kernel
 
-VELOCITY_ITERATIONS, POSITION_ITERATIONS = 6 * 30, 2 * 30
+VELOCITY_ITERATIONS, POSITION_ITERATIONS, FIRST_ITERATIONS = 6 * 30, 2 * 30, 2
+JOINTS_END = JOINTS_AT + 4 * JOINT
 
 
 class World(NamedTuple):
@@ -93,6 +99,10 @@ class World(NamedTuple):
     c: np.ndarray  # the slots' rows
     owner: np.ndarray  # (MOST_SLOTS, LANES) the contact in a slot, or -1
     starts: np.ndarray  # (NUM_BODIES + 1,) each body's slots, in the order of the island
+    few: np.ndarray  # rows as in `s`, of lanes that need more corrections than others
+    few_slots: np.ndarray
+    stops: np.ndarray  # (NUM_BODIES,) where their slots end
+    columns: np.ndarray  # (LANES,) which lanes they are
     passed: np.ndarray  # (GROUND + NUM_BODIES,)
     simplex: np.ndarray
     indices: np.ndarray
@@ -113,6 +123,10 @@ def new_world():
         np.zeros(MOST_SLOTS * SLOT, np.float32),
         np.zeros((MOST_SLOTS, LANES), np.int64),
         np.zeros(NUM_BODIES + 1, np.int64),
+        np.zeros(NUM_ROWS * LANES, np.float32),
+        np.zeros(MOST_SLOTS * SLOT, np.float32),
+        np.zeros(NUM_BODIES, np.int64),
+        np.zeros(LANES, np.int64),
         np.zeros(GROUND + NUM_BODIES, np.float32),
         np.zeros((4, 7), np.float32),
         np.zeros((4, 2), np.int32),
@@ -137,7 +151,18 @@ def step(world, lanes):
     prepare_joints(s, lanes)
     solve_velocities(s, c, world.starts, lanes)
     store(c, world.owner, world.starts, numbers, lanes)
-    solve_positions(s, c, world.starts, lanes)
+    solve_positions(
+        s,
+        c,
+        world.owner,
+        world.starts,
+        world.alive,
+        world.few,
+        world.few_slots,
+        world.stops,
+        world.columns,
+        lanes,
+    )
     for i in range(lanes & -WIDTH):
         s[FORCE + i] = ZERO
     place_bodies(s, lanes)
@@ -266,16 +291,34 @@ def solve_velocities(s, c, starts, lanes):
 
 
 @kernel
-def solve_positions(s, c, starts, lanes):
-    """Velocities into positions, then up to 60 corrections of each lane until its errors are small."""
+def solve_positions(s, c, owner, starts, alive, few, few_slots, stops, columns, lanes):
+    """Velocities into positions, then up to 60 corrections of each lane until its errors are small.
+
+    Two are enough for most lanes; others, as of a walker that stands with a knee at its limit, need all of them. These
+    move together, into as few vectors as they fill.
+    """
     for part in range(NUM_BODIES):
         integrate_position(s, part * BODY & NOT_NEGATIVE, lanes)
-    for i in range(lanes & -WIDTH):
-        s[SOLVED + i] = ZERO
-    for _ in range(POSITION_ITERATIONS):
+    for i in range(lanes):
+        s[SOLVED + i] = ZERO if alive[i] else ONE
+    if _correct(s, c, starts, starts[1:], FIRST_ITERATIONS, lanes):
+        return
+    count = _gather(s, c, owner, starts, few, few_slots, stops, columns, lanes)
+    _correct(few, few_slots, starts, stops, POSITION_ITERATIONS - FIRST_ITERATIONS, (count + WIDTH - 1) & -WIDTH)
+    for k in range(count):
+        for body in range(0, JOINTS_AT, BODY):
+            for row in (X, Y, A):
+                s[body + row + columns[k]] = few[body + row + k]
+        s[SOLVED + columns[k]] = few[SOLVED + k]
+
+
+@kernel
+def _correct(s, c, starts, stops, iterations, lanes):
+    """So many corrections at most; whether they are enough for all lanes."""
+    for _ in range(iterations):
         for i in range(lanes & -WIDTH):
             s[SEPARATION + i] = ZERO
-        _apart(s, c, starts, lanes)
+        _apart(s, c, starts, stops, lanes)
         _joined(s, lanes)
         solved = True
         for i in range(lanes & -WIDTH):
@@ -284,15 +327,44 @@ def solve_positions(s, c, starts, lanes):
             s[SOLVED + i] = ONE if s[SOLVED + i] == ONE else (ZERO if bad else ONE)
             solved &= s[SOLVED + i] == ONE
         if solved:
-            break
+            return True
+    return False
 
 
 @kernel
-def _apart(s, c, starts, lanes):
+def _gather(s, c, owner, starts, few, few_slots, stops, columns, lanes):
+    """What corrections need of the lanes that are not SOLVED, side by side; their number."""
+    count = 0
+    for lane in range(lanes):
+        if s[SOLVED + lane] != ONE:
+            columns[count] = lane
+            count += 1
+    for k in range(count):
+        for body in range(0, JOINTS_AT, BODY):
+            for row in (X, Y, A):
+                few[body + row + k] = s[body + row + columns[k]]
+        for joint in range(JOINTS_AT, JOINTS_END, JOINT):
+            few[joint + LIMIT + k] = s[joint + LIMIT + columns[k]]
+        few[SOLVED + k] = s[SOLVED + columns[k]]
+    for k in range(count, (count + WIDTH - 1) & -WIDTH):
+        few[SOLVED + k] = ONE
     for b in range(NUM_BODIES):
-        part = ORDER[b]
+        stops[b] = starts[b]
+        for slot in range(starts[b], starts[b + 1]):
+            for k in range(count):
+                if owner[slot, columns[k]] >= 0:
+                    stops[b] = slot + 1
+                for row in range(slot * SLOT + FACE_NX, (slot + 1) * SLOT, LANES):
+                    few_slots[row + k] = c[row + columns[k]]
+    return count
+
+
+@kernel
+def _apart(s, c, starts, stops, lanes):
+    for b in range(NUM_BODIES):
+        part, start, stop = ORDER[b], starts[b], stops[b]
         cx, cy, mass, inertia = CENTER[part, 0], CENTER[part, 1], INVERSE_MASS[part], INVERSE_INERTIA[part]
-        contact_solver.solve_position(s, c, part * BODY, cx, cy, mass, inertia, starts[b], starts[b + 1], lanes)
+        contact_solver.solve_position(s, c, part * BODY, cx, cy, mass, inertia, start, stop, lanes)
 
 
 @kernel
