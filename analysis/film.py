@@ -80,7 +80,7 @@ class Player:
         width: int = 800,
     ) -> None:
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # off screen
-        from envs import gym_task, rollout
+        from envs import compiled, gym_task, rollout
         from envs.spaces import Actions, Observations
         from networks.policy import CompiledPolicy
 
@@ -94,7 +94,7 @@ class Player:
         if scored_by_kernel and rollout.Steps.are_there(env_name, env_kwargs):
             self.kernel = rollout.Steps(env_name, seed, env_kwargs)
         limit = self.environment.spec.max_episode_steps if self.environment.spec is not None else None
-        self.max_steps = min(max_steps, max_episode_steps or limit or gym_task.MAX_EPISODE_STEPS)
+        self.max_steps = min(max_steps, max_episode_steps or limit or compiled.MAX_EPISODE_STEPS)
         self.policy, self.weights, self.seed = CompiledPolicy(genome), weights, seed
         self.steps, self.reward = 0, 0.0
         # Real time where the environment tells it, but no more frames a second than needed.

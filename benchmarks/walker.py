@@ -19,7 +19,7 @@ from networks.reference import SHARED_WEIGHTS
 
 NAME, MAX_STEPS = "BipedalWalker-v3", 1600
 POLICIES = ("random", "linear", "heuristic", "network")
-NUM_NETWORKS, NUM_TRIALS, ROUNDS = 8, 5, 5
+NUM_NETWORKS, ROUNDS = 8, 5
 
 Played = tuple[npt.NDArray, npt.NDArray, npt.NDArray, npt.NDArray]
 
@@ -57,9 +57,9 @@ def _networks() -> list[Genome]:
     return grown(100, 24, 4)
 
 
-def row(num_connections: int) -> Row:
+def row(num_connections: int, num_networks: int = NUM_NETWORKS, num_trials: int = 5) -> Row:
     """Environment steps on one core: episodes of networks, against Gymnasium's bare `step` with such actions."""
-    genomes, seeds = grown(num_connections, 24, 4)[:NUM_NETWORKS], list(range(NUM_TRIALS))
+    genomes, seeds = grown(num_connections, 24, 4)[:num_networks], list(range(num_trials))
     actions = play("heuristic", 0, 1000)[0]
     environments = [BipedalWalker() for _ in range(ROUNDS)]
     for environment in environments:
@@ -76,13 +76,13 @@ def row(num_connections: int) -> Row:
             environment.step(action)
         return len(actions)
 
-    size = f"{num_connections} connections, {NUM_NETWORKS} networks x 6 weights x {NUM_TRIALS} trials; against env.step"
+    size = f"{num_connections} connections, {num_networks} networks x 6 weights x {num_trials} trials; against env.step"
     return Row(f"episodes of {NAME}", size, compare(fast, reference, ROUNDS), "20", "step")
 
 
 def rows() -> list[Row]:
     """One core."""
-    return [row(25), row(100), row(250)]
+    return [row(25), row(100), row(250), row(100, 32, 1), row(100, 1, 1)]
 
 
 def episode(genome: Genome, weight: float, seed: int, max_steps: int) -> tuple[float, int]:

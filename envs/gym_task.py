@@ -31,7 +31,6 @@ Array = npt.NDArray[np.float64]
 LOG = logging.getLogger(__name__)
 
 CONFIRMATION_TRIALS, TEST_TRIALS = 16, 100  # for each weight (docs/method.md, Champions)
-MAX_EPISODE_STEPS = 10_000  # where neither the parameter nor the environment sets a limit
 MANY_INPUTS = 10_000
 
 RANKING_LAST = ("--on_env_error", "rank_last")  # how a run goes on past a failing environment
@@ -100,7 +99,7 @@ class GymTask(Task):
         self.take_argmax_action = takes_argmax(found.action_space, env_name, take_argmax_action)
         if self.num_inputs > MANY_INPUTS:
             LOG.warning("%s has %d inputs; observation_size resizes images first", env_name, self.num_inputs)
-        limit = max_episode_steps or found.max_episode_steps or MAX_EPISODE_STEPS
+        limit = max_episode_steps or found.max_episode_steps or compiled.MAX_EPISODE_STEPS
         self.rules = self.rules._replace(max_episode_steps=limit)
         networks = "numpy (reference)" if self.rules.reference else "compiled networks"
         self.evaluator_name = "compiled episodes" if self.compiled else f"Gymnasium and {networks}"

@@ -31,8 +31,6 @@ Array = npt.NDArray[np.float64]
 Weights = npt.ArrayLike | Sequence[Array]
 Kwargs = Mapping[str, Any] | None
 
-MAX_EPISODE_STEPS = 10_000  # where neither the caller nor the environment sets a limit
-
 
 def supports(env_name: str, env_kwargs: Kwargs = None) -> bool:
     """Whether there is a kernel for this environment with these arguments."""
@@ -77,7 +75,7 @@ def episodes(
     num_weights, individual, values = _flat_weights(genomes, flat, weights)
     rewards = np.empty((len(genomes), num_weights, len(seeds)))
     lengths = np.empty(rewards.shape, np.int64)
-    max_steps = max_episode_steps or found.max_episode_steps or MAX_EPISODE_STEPS
+    max_steps = max_episode_steps or found.max_episode_steps or compiled.MAX_EPISODE_STEPS
     team = len(genomes) if environment.dear else 1
     with _one_line(env_name):
         first = _starts(found, seeds)
@@ -203,7 +201,7 @@ class Steps:
         return float(self._rows[REWARD]), bool(self._rows[TERMINATED] > 0)
 
 
-TWIN_STEPS, TWIN_TOLERANCE = 20, 1e-5  # 32-bit observations of 64-bit arithmetic
+TWIN_STEPS = 20
 
 
 @functools.cache
@@ -229,7 +227,7 @@ def check(found: Found) -> None:
             break
     reference.close()
     ours = np.column_stack([observations, *(np.append(0.0, values) for values in others)])[: len(expected)]
-    twins.agree(what, environment.step, type(reference), ours, np.array(expected), TWIN_TOLERANCE)
+    twins.agree(what, environment.step, type(reference), ours, np.array(expected), environment.tolerance)
 
 
 def _as_taken(reference: Any, action: Array) -> Any:

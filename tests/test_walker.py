@@ -1,5 +1,6 @@
 """The two-legged walker's kernels against Gymnasium's class and the Box2D wheel: the same bits, and pieces by hand."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from gymnasium.envs.box2d.bipedal_walker import BipedalWalker
 from benchmarks.walker import POLICIES, episode, play
 from envs import rollout
 from envs.compiled import find
+from envs.gym_task import GymTask
 from envs.walker import bodies, joints
 from envs.walker.bodies import BODY, HULL_AT, THIGH_AT
 from envs.walker.contact import MOST_CONTACTS, NUM_FLOATS, NUM_INTEGERS, clip, feature
@@ -17,6 +19,7 @@ from envs.walker.rotation import sine_cosine
 from envs.walker.simulation import new_world, prepare_joints
 from envs.walker.terrain import LENGTH, terrain
 from evolution.errors import RunError
+from evolution.workers import Workers
 from networks.compiled import LANES, WIDTH
 from tests.genomes import evolved
 
@@ -93,6 +96,21 @@ def test_lanes_of_several_networks_change_no_bit() -> None:
             np.testing.assert_array_equal(part[1], lengths[which][:, :, trials])
 
 
+def test_rewards_are_those_of_any_number_of_workers_and_of_the_reference() -> None:
+    """As run-wann-gym.py asks for them: by two threads, by one, and by Gymnasium with the readable network."""
+    population = [evolved(seed, 24, 4, mutations=30) for seed in range(6)]
+    found = {}
+    for evaluator, count in (("auto", 1), ("auto", 2), ("reference", 1)):
+        workers = Workers(count, "threading")
+        with contextlib.closing(
+            GymTask("BipedalWalker-v2", num_trials=1, workers=workers, evaluator=evaluator, max_episode_steps=40)
+        ) as task:
+            few = population if evaluator == "auto" else population[:2]
+            found[evaluator, count] = task.evaluate(few, np.random.default_rng(0)).reward
+    np.testing.assert_array_equal(found["auto", 1], found["auto", 2])
+    np.testing.assert_allclose(found["reference", 1], found["auto", 1][:2], rtol=0, atol=1e-9)
+
+
 def test_what_is_not_a_number_ends_an_episode() -> None:
     actions = np.zeros((3, 4))
     actions[1, 2] = np.nan
@@ -119,9 +137,11 @@ def test_too_many_contacts_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     integers, floats = np.split(first[at + 1 :], [count * NUM_INTEGERS])
     of_one = np.tile(integers[:NUM_INTEGERS], MOST_CONTACTS), np.tile(floats[:NUM_FLOATS], MOST_CONTACTS)
     full = np.concatenate([first[:at], [MOST_CONTACTS], *of_one])
-    monkeypatch.setattr(rollout, "_starts", lambda found, seeds: full[None])
+    monkeypatch.setattr(rollout, "_start_of", lambda found, seed: full)
     with pytest.raises(RunError, match=r"BipedalWalker-v3: .* room for"):
         rollout.episodes([evolved(2, 24, 4, mutations=60)], NAME, [1.0], [0], take_argmax_action=False)
+    with pytest.raises(RunError, match=r"BipedalWalker-v3: .* room for"):
+        rollout.replay(NAME, 0, np.zeros((60, 4)))
 
 
 def test_masses_are_the_wheels() -> None:

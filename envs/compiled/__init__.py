@@ -22,6 +22,7 @@ from envs.compiled import (
 from envs.compiled.seam import Compiled, connect
 from evolution import outside
 
+MAX_EPISODE_STEPS = 10_000  # where neither a parameter nor the environment sets a limit
 ENVIRONMENTS: dict[str, Compiled] = {}  # by the class that each computes the same as
 
 

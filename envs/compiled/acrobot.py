@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from envs.compiled.seam import REWARD, TERMINATED, Compiled, rows
+from envs.compiled.seam import REWARD, TERMINATED, Compiled, rows, start_from_state
 from networks.compiled import WIDTH
 from networks.functions import sine_cosine
 from networks.jit import kernel
@@ -26,12 +26,6 @@ class Acrobot(NamedTuple):
 
 ROWS = rows(5)
 ACTION, ANGLE_1, ANGLE_2, SPEED_1, SPEED_2 = ROWS
-
-
-@kernel
-def start(parameters, state, lane, first):
-    state[ANGLE_1 + lane], state[ANGLE_2 + lane] = first[0], first[1]
-    state[SPEED_1 + lane], state[SPEED_2 + lane] = first[2], first[3]
 
 
 @kernel
@@ -107,7 +101,7 @@ COMPILED = Compiled(
     inputs=("cos angle 1", "sin angle 1", "cos angle 2", "sin angle 2", "angular velocity 1", "angular velocity 2"),
     outputs=("torque -1", "torque 0", "torque 1"),
     num_rows=len(ROWS),
-    start=start,
+    start=start_from_state,
     observe=observe,
     step=step,
 )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from envs.compiled.seam import REWARD, TERMINATED, Compiled, rows
+from envs.compiled.seam import REWARD, TERMINATED, Compiled, rows, start_from_state
 from networks.compiled import WIDTH
 from networks.functions import sine_cosine
 from networks.jit import kernel
@@ -23,12 +23,6 @@ class CartPole(NamedTuple):
 
 ROWS = rows(5)
 ACTION, POSITION, VELOCITY, ANGLE, ANGULAR_VELOCITY = ROWS
-
-
-@kernel
-def start(parameters, state, lane, first):
-    state[POSITION + lane], state[VELOCITY + lane] = first[0], first[1]
-    state[ANGLE + lane], state[ANGULAR_VELOCITY + lane] = first[2], first[3]
 
 
 @kernel
@@ -68,7 +62,7 @@ COMPILED = Compiled(
     inputs=("position", "velocity", "angle", "angular velocity"),
     outputs=("left", "right"),
     num_rows=len(ROWS),
-    start=start,
+    start=start_from_state,
     observe=observe,
     step=step,
 )

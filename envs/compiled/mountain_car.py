@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from envs.compiled.seam import REWARD, TERMINATED, Compiled, rows
+from envs.compiled.seam import REWARD, TERMINATED, Compiled, rows, start_from_state
 from networks.compiled import WIDTH
 from networks.functions import sine_cosine
 from networks.jit import kernel
@@ -23,11 +23,6 @@ class MountainCar(NamedTuple):
 
 ROWS = rows(3)
 ACTION, POSITION, VELOCITY = ROWS
-
-
-@kernel
-def start(parameters, state, lane, first):
-    state[POSITION + lane], state[VELOCITY + lane] = first[0], first[1]
 
 
 @kernel
@@ -57,7 +52,7 @@ COMPILED = Compiled(
     inputs=("position", "velocity"),
     outputs=("left", "nothing", "right"),
     num_rows=len(ROWS),
-    start=start,
+    start=start_from_state,
     observe=observe,
     step=step,
 )

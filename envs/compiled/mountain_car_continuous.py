@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from envs.compiled.seam import REWARD, TERMINATED, Compiled, rows
+from envs.compiled.mountain_car import observe
+from envs.compiled.seam import REWARD, TERMINATED, Compiled, rows, start_from_state
 from networks.compiled import WIDTH
 from networks.functions import sine_cosine
 from networks.jit import kernel
@@ -28,14 +29,8 @@ ACTION, POSITION, VELOCITY, MOVED = ROWS
 
 @kernel
 def start(parameters, state, lane, first):
-    state[POSITION + lane], state[VELOCITY + lane], state[MOVED + lane] = first[0], first[1], 0.0
-
-
-@kernel
-def observe(parameters, state, values, row, lanes):
-    for i in range(lanes & -WIDTH):
-        values[row, i] = F(state[POSITION + i])
-        values[row + 1, i] = F(state[VELOCITY + i])
+    start_from_state(parameters, state, lane, first)
+    state[MOVED + lane] = 0.0
 
 
 @kernel

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from envs.compiled.seam import REWARD, TERMINATED, Compiled, rows
+from envs.compiled.seam import REWARD, TERMINATED, Compiled, rows, start_from_state
 from networks.compiled import WIDTH
 from networks.functions import sine_cosine
 from networks.jit import kernel
@@ -23,11 +23,6 @@ class Pendulum(NamedTuple):
 
 ROWS = rows(3)
 ACTION, ANGLE, ANGULAR_VELOCITY = ROWS
-
-
-@kernel
-def start(parameters, state, lane, first):
-    state[ANGLE + lane], state[ANGULAR_VELOCITY + lane] = first[0], first[1]
 
 
 @kernel
@@ -65,7 +60,7 @@ COMPILED = Compiled(
     outputs=("torque",),
     bounds=(-MAX_TORQUE, MAX_TORQUE),
     num_rows=len(ROWS),
-    start=start,
+    start=start_from_state,
     observe=observe,
     step=step,
 )

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from numba.extending import overload
 
 from networks.compiled import LANES
+from networks.jit import kernel
 
 Array = npt.NDArray[np.float64]
 
@@ -52,6 +53,7 @@ class Compiled:
     step: Any
     bounds: tuple[float, float] | None = None  # of the actions; None where the index of the largest output is taken
     single_precision: bool = False  # whether the loop rounds actions to 32 bits, as the reference's action space does
+    tolerance: float = 1e-5  # of twenty steps against the reference's; it observes 64-bit arithmetic in 32 bits
     dear: bool = False  # whether a step costs more than a network, so that lanes had better hold several networks
     fixed: Mapping[str, Any] = field(default_factory=dict)  # arguments that it serves with this value only
     start_of: Callable[[Any, int], Array] | None = None  # (parameters, seed): (S,); else the reference's `state`
@@ -61,6 +63,13 @@ class Compiled:
     @property
     def take_argmax_action(self) -> bool:
         return self.bounds is None
+
+
+@kernel
+def start_from_state(parameters, state, lane, first):
+    """`start` where the reference's state is all of it: the rows that follow the one of the action."""
+    for k in range(len(first)):
+        state[ACTION + (1 + k) * LANES + lane] = first[k]
 
 
 _BY_PARAMETERS: dict[type, Compiled] = {}

@@ -16,7 +16,7 @@ from envs.cartpole_swingup import (
     TIME_STEP,
     TRACK_LIMIT,
 )
-from envs.compiled.seam import REWARD, TERMINATED, Compiled, rows
+from envs.compiled.seam import REWARD, TERMINATED, Compiled, rows, start_from_state
 from networks.compiled import WIDTH
 from networks.functions import sine_cosine
 from networks.jit import kernel
@@ -32,8 +32,7 @@ ACTION, POSITION, VELOCITY, ANGLE, ANGULAR_VELOCITY, SINE, COSINE = ROWS
 
 @kernel
 def start(parameters, state, lane, first):
-    state[POSITION + lane], state[VELOCITY + lane] = first[0], first[1]
-    state[ANGLE + lane], state[ANGULAR_VELOCITY + lane] = first[2], first[3]
+    start_from_state(parameters, state, lane, first)
     state[SINE + lane], state[COSINE + lane] = sine_cosine(first[2])
 
 
