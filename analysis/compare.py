@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 from matplotlib.figure import Figure
 
 from analysis import arguments as take
@@ -19,7 +18,8 @@ from analysis import style
 from analysis.runs import NOT_THE_EXPERIMENT, RunFolder
 from analysis.statistics import LEVEL, TESTS, Difference, Summary, compare, holm, summarise
 from evolution.errors import InputError, unreadable
-from evolution.files import write_atomically
+from evolution.files import read, write_atomically
+from experiment.parameters import from_yaml
 
 STUDY_FILE = "study.yaml"  # a copy of the study file in the study's folder; what it names is compared unless asked else
 PARAMS_FILE = "params.yaml"
@@ -142,8 +142,8 @@ def read_study(paths: Sequence[Path]) -> dict[str, Any]:
     if len(paths) > 1 or not file.is_file():
         return {}
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        content = from_yaml(read(file))
+    except (OSError, ValueError) as error:
         raise unreadable(file, error) from None
     if not isinstance(content, dict):
         raise InputError(f"{file}: this is no study file")

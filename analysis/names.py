@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from evolution.errors import InputError
 from evolution.files import read
 from evolution.genome import Genome, loads
+from experiment.parameters import from_yaml
 
 DIGITS = tuple(str(digit) for digit in range(10))
 LARGEST_UNGRIDDED = 30  # more inputs than this, if a square number, are taken for an image
@@ -112,8 +111,8 @@ def params_near(path: Path) -> dict[str, Any]:
     """The parameters of the run in whose folder, or in a folder of whose, a network's file lies; {} where none is."""
     for folder in (path.parent, path.parent.parent):
         try:
-            found = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError, yaml.YAMLError):
+            found = from_yaml(read(folder / "params.yaml"))
+        except (OSError, ValueError):
             continue
         if isinstance(found, dict):
             return found

@@ -29,6 +29,7 @@ from evolution.genome import Genome
 from evolution.loop import add_nodes_at_start
 from evolution.mutation import MutationSettings, mutate
 from evolution.workers import Workers
+from experiment.parameters import from_yaml
 from learning import LEARNING_RULES
 
 LOG = logging.getLogger(__name__)
@@ -241,11 +242,11 @@ def read_settings(folder: Path) -> dict[str, Any]:
     """Data set, epochs and seed of the results in a folder. Raises InputError where they are not there or damaged."""
     file = folder / "settings.yaml"
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        found = from_yaml(read(file))
         kinds = {"dataset": str, "num_epochs": int, "seed": int}
         if not isinstance(found, dict) or any(type(found.get(name)) is not kind for name, kind in kinds.items()):
             raise ValueError("not the settings of random-networks")
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise unreadable(file, error) from None
     return found
 

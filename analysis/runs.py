@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from envs import datasets
 from envs.datasets import Dataset
@@ -17,6 +16,7 @@ from evolution.errors import InputError, unreadable
 from evolution.files import read
 from evolution.genome import Genome
 from evolution.workers import Workers
+from experiment.parameters import from_yaml
 from learning.settings import TrainingSettings
 from learning.task import LearningTask
 
@@ -60,8 +60,8 @@ class RunFolder:
         if not file.is_file():
             raise InputError(f"{path}: there is no run in this folder (no params.yaml)")
         try:
-            params = yaml.safe_load(read(file))
-        except (OSError, ValueError, yaml.YAMLError) as error:
+            params = from_yaml(read(file))
+        except (OSError, ValueError) as error:
             raise unreadable(file, error) from None
         if not isinstance(params, dict) or not isinstance(params.get("script"), str):
             raise InputError(f"{file}: these are not the parameters of a run (no script)")

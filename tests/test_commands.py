@@ -95,6 +95,20 @@ def test_a_file_without_end_is_one_line(command, tmp_path, monkeypatch, capsys):
     assert "/dev/zero: cannot be read (File too large)" in said or "/dev/zero is no file" in said
 
 
+@pytest.mark.parametrize("text", [b"{" * 3000, b"a: 2001-13-01", b"[", b"\xff", b"a: 1\na: 2"], ids=range(5))
+@pytest.mark.parametrize("command", ["report", "figures", "compare"])
+def test_parameters_and_studies_that_are_no_yaml_are_one_line(command, text, things, capsys):
+    """PyYAML fails in many ways: RecursionError and ValueError for dates among them."""
+    study = things / "study"
+    name = "study.yaml" if command == "compare" else "params.yaml"
+    folder = study if command == "compare" else study / "seed0"
+    (folder / name).write_bytes(text)
+    assert main([command, str(folder)]) == 2
+    error = capsys.readouterr().err
+    assert f"{folder / name}: cannot be read (" in error
+    assert error.count("\n") == 1
+
+
 def test_where_files_go(tmp_path):
     source = tmp_path / "net.json"
     (tmp_path / "there").mkdir()
