@@ -1,16 +1,24 @@
-"""Training kernels against the torch reference on images of MNIST's number and size; and a whole generation."""
+"""Training kernels against the torch reference on images of MNIST's number and size; and a whole generation.
 
+`python -m benchmarks training` measures all of it, `python -m benchmarks.training RULE...` some rules alone.
+"""
+
+import argparse
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from benchmarks.measure import Pairs, Row, compare, measure
+from analysis import arguments as take
+from analysis.__main__ import status_of
+from benchmarks.measure import Pairs, Row, compare, measure, table
 from evolution.genome import Genome
 from evolution.mutation import MutationSettings, add_node, compact_layers, mutate
 from evolution.workers import Workers
 from learning import LEARNING_RULES, training
 from learning.compiled import train_population
+from learning.rules import rule_class
 from learning.settings import TrainingSettings
 from learning.task import LearningTask
 
@@ -29,16 +37,20 @@ def rows() -> list[Row]:
         for count in (1, CHUNK):
             pairs = epochs(grown_population([size] * count), images, labels)
             result.append(_row("backprop", f"{size} connections, {_networks(count)}", pairs, f">= {target} times"))
-    for rule in list(LEARNING_RULES)[1:]:
-        target = 15 if rule == "predictive_coding" else 25
-        pairs = epochs(grown_population([800] * CHUNK), images, labels, learning_rule=rule)
-        result.append(_row(rule, f"800 connections, {_networks(CHUNK)}", pairs, f">= {target} times"))
+    result += [row_of(rule, images, labels) for rule in list(LEARNING_RULES)[1:]]
     for batch_size in (64, 1024):
         pairs = epochs(grown_population([800] * CHUNK), images, labels, batch_size=batch_size)
         result.append(_row("backprop", f"800 connections, {_networks(CHUNK)}, batch {batch_size}", pairs))
     name = "training a generation: 180 networks, five epochs"
     pairs = generation(images, labels)
     return [*result, Row(name, "130 to 1500 connections, two workers", pairs, "<= 15 s", "generation")]
+
+
+def row_of(rule: str, images: np.ndarray, labels: np.ndarray, rounds: int = 5) -> Row:
+    """A rule's line: networks of 800 connections in a chunk."""
+    target = 15 if rule == "predictive_coding" else 25
+    pairs = epochs(grown_population([800] * CHUNK), images, labels, learning_rule=rule, rounds=rounds)
+    return _row(rule, f"800 connections, {_networks(CHUNK)}", pairs, f">= {target} times")
 
 
 def _row(rule: str, size: str, pairs: Pairs, target: str = "") -> Row:
@@ -118,7 +130,19 @@ def generation(images: np.ndarray, labels: np.ndarray, rounds: int = 2) -> Pairs
     return measure(fast, rounds)
 
 
-if __name__ == "__main__":
-    from benchmarks.measure import table
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rules", nargs="+", metavar="RULE", help="registered ones, or module:class")
+    parser.add_argument("--rounds", type=take.count, default=5, help="default: %(default)s")
+    given = parser.parse_args()
+    for rule in given.rules:
+        rule_class(rule)  # an unknown one is an error before anything is measured
+    torch.set_num_threads(1)
+    images, labels = data()
+    print(table([]))
+    for rule in given.rules:
+        print(table([row_of(rule, images, labels, given.rounds)]).splitlines()[-1], flush=True)
 
-    print(table(rows()))
+
+if __name__ == "__main__":
+    sys.exit(status_of(main))
