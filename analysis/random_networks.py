@@ -65,7 +65,9 @@ class Result(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", choices=tuple(datasets.DATASETS), default="mnist")
     take.add_data_dir(parser)
-    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(FIRST_RULES), help="learning rules")
+    parser.add_argument(
+        "--rules", nargs="+", choices=(*RULES, "all"), default=list(FIRST_RULES), help="learning rules, or all of them"
+    )
     parser.add_argument("--sizes", nargs="*", type=int, default=list(SIZES), help="connections of the networks")
     parser.add_argument(
         "--dense",
@@ -196,7 +198,7 @@ def measure(arguments: argparse.Namespace) -> list[Result]:
     missing = [
         (rule, size)
         for size in dict.fromkeys(sizes)
-        for rule in dict.fromkeys(arguments.rules)
+        for rule in (RULES if "all" in arguments.rules else dict.fromkeys(arguments.rules))
         if not all((rule, size, number) in done for number in range(arguments.networks))
     ]
     if not missing:

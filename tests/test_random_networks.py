@@ -178,6 +178,13 @@ def test_the_command_trains_what_is_missing(tmp_path: Path, capsys: pytest.Captu
     assert list(cells(after)) == ["backprop", "last_layer"]
 
 
+def test_all_rules_are_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random_networks, "RULES", ("last_layer", "backprop"))
+    few = ("--networks", "1", "--num_epochs", "1", "--num_workers", "1", "--sizes", "60", "--to", str(tmp_path))
+    assert main(["random-networks", "--dataset", "digits", "--rules", "all", *few]) == 0
+    assert {result.rule for result in read_results(tmp_path / "random_networks.csv")} == {"backprop", "last_layer"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
