@@ -100,6 +100,7 @@ COMPILED = Compiled(
     parameters=Acrobot,
     inputs=("cos angle 1", "sin angle 1", "cos angle 2", "sin angle 2", "angular velocity 1", "angular velocity 2"),
     outputs=("torque -1", "torque 0", "torque 1"),
+    tolerance=1e-6,  # it observes in 32 bits
     num_rows=len(ROWS),
     start=start_from_state,
     observe=observe,

@@ -61,6 +61,7 @@ COMPILED = Compiled(
     parameters=CartPole,
     inputs=("position", "velocity", "angle", "angular velocity"),
     outputs=("left", "right"),
+    tolerance=1e-6,  # it observes in 32 bits
     num_rows=len(ROWS),
     start=start_from_state,
     observe=observe,

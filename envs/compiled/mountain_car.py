@@ -51,6 +51,7 @@ COMPILED = Compiled(
     parameters=MountainCar,
     inputs=("position", "velocity"),
     outputs=("left", "nothing", "right"),
+    tolerance=1e-6,  # it observes in 32 bits
     num_rows=len(ROWS),
     start=start_from_state,
     observe=observe,

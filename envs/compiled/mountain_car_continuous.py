@@ -61,6 +61,7 @@ COMPILED = Compiled(
     inputs=("position", "velocity"),
     outputs=("force",),
     bounds=(-1.0, 1.0),
+    tolerance=1e-6,  # it observes in 32 bits
     num_rows=len(ROWS),
     start=start,
     observe=observe,

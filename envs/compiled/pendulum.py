@@ -59,6 +59,7 @@ COMPILED = Compiled(
     inputs=("cos angle", "sin angle", "angular velocity"),
     outputs=("torque",),
     bounds=(-MAX_TORQUE, MAX_TORQUE),
+    tolerance=1e-6,  # it observes in 32 bits
     num_rows=len(ROWS),
     start=start_from_state,
     observe=observe,

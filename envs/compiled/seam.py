@@ -53,7 +53,7 @@ class Compiled:
     step: Any
     bounds: tuple[float, float] | None = None  # of the actions; None where the index of the largest output is taken
     single_precision: bool = False  # whether the loop rounds actions to 32 bits, as the reference's action space does
-    tolerance: float = 1e-5  # of twenty steps against the reference's; it observes 64-bit arithmetic in 32 bits
+    tolerance: float = 1e-5  # of twenty steps against the reference, relative to 1 + |value|
     dear: bool = False  # whether a step costs more than a network, so that lanes had better hold several networks
     fixed: Mapping[str, Any] = field(default_factory=dict)  # arguments that it serves with this value only
     start_of: Callable[[Any, int], Array] | None = None  # (parameters, seed): (S,); else the reference's `state`

@@ -78,6 +78,7 @@ COMPILED = Compiled(
     inputs=("position", "velocity", "cos angle", "sin angle", "angular velocity"),
     outputs=("force",),
     bounds=(-1.0, 1.0),
+    tolerance=1e-9,
     num_rows=len(ROWS),
     start=start,
     observe=observe,
