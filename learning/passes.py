@@ -40,7 +40,7 @@ from learning.vectors import (
     where_greater,
 )
 from networks.activations import value_and_slope
-from networks.jit import kernel
+from networks.jit import kernel, small
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
@@ -282,28 +282,31 @@ def example_losses(graphs: Graphs, k: int, work: Workspace, n: int, losses: Floa
         losses[s] = F(math.log(work.softmax[1, s])) + work.softmax[0, s] - work.values[row + work.labels[s], s]
 
 
-@kernel
+@small
 def apply_slope(graphs: Graphs, k: int, t: int, work: Workspace, n: int) -> None:
     """Turn the loss's gradient by the value of neuron t into that by its sum."""
+    values, errors, slopes, row = work.values, work.errors, work.slopes, graphs.num_rows + t
     padded, activation = padded_size(n), graphs.activation[graphs.neurons[k] + t]
     if activation == RELU:
         for s in range(0, padded, VECTOR):
-            zero, error = broadcast(F(0)), load(work.errors, t, s)
-            store(work.errors, t, s, where_greater(load(work.values, graphs.num_rows + t, s), zero, error, zero))
+            zero = broadcast(F(0))
+            store(errors, t, s, where_greater(load(values, row, s), zero, load(errors, t, s), zero))
     elif activation != LINEAR:
         for s in range(padded):
-            work.errors[t, s] *= work.slopes[t, s]
+            errors[t, s] *= slopes[t, s]
 
 
-@kernel
+@small
 def connections_learn(graphs: Graphs, k: int, t: int, work: Workspace, n: int) -> None:
     """The gradient by the connections into neuron t, from that by its sum."""
+    # Taken out of their tuples once: numba counts references wherever an array is.
+    values, errors, source, changes = work.values, work.errors, graphs.source, work.gradient
     start, padded = graphs.neurons[k], padded_size(n)
     for e in range(graphs.incoming[start + t], graphs.incoming[start + t + 1]):
-        work.gradient[e] = dot(work.errors, t, work.values, graphs.source[e], padded)
+        changes[e] = dot(errors, t, values, source[e], padded)
 
 
-@kernel
+@small
 def learn_from_error(graphs: Graphs, k: int, t: int, work: Workspace, n: int) -> None:
     """The gradient by the connections into neuron t, from that by its value."""
     apply_slope(graphs, k, t, work, n)

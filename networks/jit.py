@@ -52,6 +52,11 @@ def kernel(function: Callable) -> Any:
     return _kept(numba.njit(nogil=True, error_model="numpy")(function))
 
 
+def small(function: Callable) -> Any:
+    """A kernel whose machine code is put in place of each call: where a call takes as long as what it does."""
+    return _kept(numba.njit(nogil=True, error_model="numpy", forceinline=True)(function))
+
+
 def inlined(function: Callable) -> Any:
     """The same, put in place of each call."""
     return _kept(numba.njit(nogil=True, error_model="numpy", inline="always")(function))

@@ -231,3 +231,10 @@ def test_a_run_that_goes_on_does_not_write_what_it_read(tmp_path, run):
     with Checkpoints(run, EVOLUTION, 0, read) as keeper:
         keeper(replace(read, generation=5))
     assert found(tmp_path) == (5, 0)
+
+
+@pytest.mark.parametrize("value", [-1, 2**63, 1.0, True, "1", None])
+def test_what_counts_nothing_is_refused(value):
+    assert checkpoint.count(2**63 - 1, "step") == 2**63 - 1
+    with pytest.raises(InputError, match="^step is "):
+        checkpoint.count(value, "step")

@@ -1,6 +1,7 @@
 """`python -m analysis controls`: a champion beside what keeps a part of it."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -57,6 +58,9 @@ def test_the_command_writes_a_table_a_figure_and_every_network(run, capsys):
         if kind != "champion":
             lead = float(rows["champion"]["mean"]) - float(row["mean"])
             assert float(row["lead"]) == pytest.approx(lead, abs=1e-5)
+    intervals = re.findall(r"([-\d.e]+) to ([-\d.e]+)", (run / "controls.md").read_text())
+    assert intervals
+    assert all(float(low) <= float(high) for low, high in intervals)
     assert (run / "controls.png").stat().st_size > 1000
     before = (run / "controls-networks.csv").read_bytes()
     assert main(["controls", str(run), *arguments]) == 0

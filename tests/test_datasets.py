@@ -562,3 +562,10 @@ def test_the_real_mnist(monkeypatch):
     mu11 = (images * x * y).sum((1, 2)) / mass - cx * cy
     mu02 = (images * y * y).sum((1, 2)) / mass - cy**2
     assert np.abs(mu11 / mu02).mean() < 0.05
+
+
+def test_the_prepared_images_are_kept_in_a_folder_that_is_not_there_yet(tmp_path):
+    dataset = datasets.load("digits")
+    preparation._write_cache((tmp_path / "one" / "two",), "kept.npz", "key", dataset)
+    with np.load(tmp_path / "one" / "two" / "kept.npz") as kept:
+        np.testing.assert_array_equal(kept["train_images"], dataset.train_images)

@@ -81,6 +81,17 @@ def test_an_edit_of_a_file_that_code_is_made_of_compiles_anew_and_leaves_nothing
     assert program.run()[1] == (0, 1)
 
 
+def test_a_file_that_is_edited_before_the_first_call_is_not_what_the_code_is_made_of(program):
+    """The module is there with the old constant; what is compiled then must not pass for the new one's."""
+    for name in FILES:
+        sys.modules.pop(name.removesuffix(".py"), None)
+    importlib.invalidate_caches()
+    module = importlib.import_module("kernels")
+    program.edit("factors.py", "2.0", "3.0")
+    assert module.double(module.Pair(2.0)) == 4.0
+    assert program.run() == (6.0, (0, 1), [])
+
+
 def test_a_file_that_defines_an_arguments_type_is_one_that_code_is_made_of(program):
     program.edit("kernels.py", "from pairs import Pair\n", "")
     program.edit("kernels.py", "import factors\n", "import factors\nimport sys\n__import__('pairs')\n")

@@ -4,9 +4,10 @@ import gymnasium
 import numpy as np
 import pytest
 
-from analysis.names import names_of
+from analysis.names import Names, names_of, neuron_names
 from evolution.errors import InputError
 from evolution.genome import Genome
+from evolution.mutation import add_node
 
 
 def network(inputs: int, outputs: int) -> Genome:
@@ -40,3 +41,11 @@ def test_an_id_that_resembles_a_known_one_is_not_taken_for_it():
         assert names_of(network(2, 2), "CartPole-v2").inputs == ("input 0", "input 1")
     finally:
         gymnasium.registry.pop("CartPole-v2")
+
+
+def test_neurons_are_named_by_id_the_bias_after_the_inputs():
+    rng = np.random.default_rng(0)
+    names = Names(("a", "b"), ("left",))
+    for use_bias, expected in ((False, ["a", "b", "left", "hidden 3"]), (True, ["a", "b", "bias", "left", "hidden 4"])):
+        genome = add_node(Genome.initial(2, 1, 1.0, rng, use_bias=use_bias), rng)
+        assert neuron_names(genome, names) == expected

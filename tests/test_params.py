@@ -1,6 +1,7 @@
 """Parameters: what is in force, and one clear line for everything that is wrong."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,11 @@ import yaml
 
 import utils
 from evolution.errors import InputError
+from evolution.selection import SelectionSettings
 from experiment import EXPERIMENTS, GYM, WLNN, parameters
 from experiment.folder import EVOLUTION, open_run
+from learning.settings import TrainingSettings
+from networks.reference import SHARED_WEIGHTS
 
 ROOT = Path(__file__).parent.parent
 FILES = [f for f in sorted((ROOT / "params").glob("*/*.yaml")) if f"run-{f.parent.name}" in EXPERIMENTS]
@@ -241,3 +245,24 @@ def test_show_is_short_whatever_it_gets():
         bomb = [bomb] * 10
     for value in (bomb, 10**10000, "y" * 10**6, {i: i for i in range(1000)}, np.float32(3)):
         assert len(parameters.show(value)) < 5000
+
+
+@pytest.mark.parametrize(("settings", "experiment"), [(SelectionSettings(), GYM), (TrainingSettings(), WLNN)])
+def test_settings_made_without_a_script_have_the_defaults_of_the_parameters(settings, experiment):
+    declared = parameters.declared()
+    shared = [field.name for field in fields(settings) if field.name in declared]
+    assert len(shared) >= 4
+    for name in shared:
+        assert getattr(settings, name) == declared[name].default_for(experiment), name
+
+
+def test_the_shared_weights_are_the_papers():
+    assert parameters.declared()["shared_weights"].default == list(SHARED_WEIGHTS) == [-2, -1, -0.5, 0.5, 1, 2]
+
+
+@pytest.mark.parametrize(("name", "bound"), [("lr", 0), ("reward_average_rate", 0), ("cull_ratio", 1)])
+def test_a_bound_that_is_excluded_is_refused(name, bound):
+    parameter = parameters.declared()[name]
+    parameter.check(0.5, "here")
+    with pytest.raises(InputError, match=f"^here: {name} is {bound}"):
+        parameter.check(bound, "here")
