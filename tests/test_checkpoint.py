@@ -236,5 +236,5 @@ def test_a_run_that_goes_on_does_not_write_what_it_read(tmp_path, run):
 @pytest.mark.parametrize("value", [-1, 2**63, 1.0, True, "1", None])
 def test_what_counts_nothing_is_refused(value):
     assert checkpoint.count(2**63 - 1, "step") == 2**63 - 1
-    with pytest.raises(InputError, match="^step is "):
+    with pytest.raises(InputError, match=r"^step is "):
         checkpoint.count(value, "step")
