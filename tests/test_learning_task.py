@@ -16,8 +16,8 @@ from evolution.genome import Genome
 from evolution.workers import Workers
 from learning import LEARNING_RULES, training
 from learning.settings import TrainingSettings
-from learning.task import EVALUATION_PERIODS, LearningTask
-from learning.training import draw, draw_feedback, draw_order, to_tensor
+from learning.task import EVALUATION_PERIODS, LearningTask, _is_finite
+from learning.training import Training, draw, draw_feedback, draw_order, to_tensor
 
 EVALUATORS = ["reference", "compiled"]
 
@@ -429,3 +429,10 @@ def test_on_a_gpu_training_comes_to_the_same(rule):
     np.testing.assert_allclose(on_cpu.reward, on_gpu.reward, rtol=1e-3)
     for one, other in zip(on_cpu.trained, on_gpu.trained, strict=True):
         np.testing.assert_allclose(one.weights, other.weights, atol=2e-3)
+
+
+@pytest.mark.parametrize(("loss", "weight", "finite"), [(1, 1, True), (np.nan, 1, False), (1, np.inf, False)])
+def test_weights_may_overflow_where_no_loss_has_seen_it_yet(loss, weight, finite):
+    """The last step of the optimiser is behind the last loss."""
+    row = np.full((1, 1), loss, np.float32)
+    assert _is_finite(Training(np.full((2, 3), weight, np.float32), row, row, None)) is finite
