@@ -50,7 +50,7 @@ REPRODUCTIONS := random-networks cartpole swingup bipedal digits mnist-wann wlnn
 reproduce: $(addprefix reproduce-,$(REPRODUCTIONS)) ## run all published experiments again (days)
 
 reproduce-random-networks: setup
-	$(BIN)/python -m analysis random-networks $(ARGUMENTS)
+	$(BIN)/python -m analysis random-networks --rules all --dense 500 $(ARGUMENTS)
 
 reproduce-%: setup
 	$(BIN)/python run-study.py params/study/thesis-$*.yaml --num_workers 2 $(ARGUMENTS)

@@ -31,6 +31,9 @@ def write_atomically(path: Path | str, content: bytes | str, previous: Path | No
     if isinstance(content, str):
         content = content.encode()
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe takes it, and stays
+            path.write_bytes(content)
+            return
         descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:

@@ -15,6 +15,7 @@ STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGUSR1") if hasattr(signal, name)
 )
 
+TO_FLUSH = os.O_RDWR if sys.platform == "win32" else os.O_RDONLY  # Windows flushes only what could be written
 SHARED_DATA = Path("/usr/share/datasets")  # where packages of some systems put data sets
 
 

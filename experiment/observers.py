@@ -23,6 +23,7 @@ from evolution import checkpoint
 from evolution.files import write_atomically
 from evolution.genome import Genome
 from evolution.loop import State
+from evolution.system import TO_FLUSH
 from evolution.task import Fitness
 from experiment.events import EventLog
 from experiment.folder import CHAMPION, NETWORKS, TRAINED, Codec, Progress, Run
@@ -378,7 +379,7 @@ class Checkpoints(Generic[Progress]):
 
 def _flush_to_disk(path: Path) -> None:
     """What the checkpoint says is in a file must be there after a power failure too."""
-    descriptor = os.open(path, os.O_RDWR)  # Windows flushes only what could be written
+    descriptor = os.open(path, TO_FLUSH)
     try:
         os.fsync(descriptor)
     finally:
