@@ -50,16 +50,17 @@ def wrapped(text: str, room: float, points: float, bold: bool = False, lines: in
         made.append(rest[:end])
         rest = rest[end:].lstrip()
     if rest:
-        last = made[-1]
-        made[-1] = last[: _fitting(last, room - width("\N{HORIZONTAL ELLIPSIS}", points, bold), points, bold)]
-        made[-1] += "\N{HORIZONTAL ELLIPSIS}"
+        last, more = made[-1], "\N{HORIZONTAL ELLIPSIS}"
+        made[-1] = last[: _fitting(last, room, points, bold, more)] + more
     return "\n".join(made)
 
 
-def _fitting(text: str, room: float, points: float, bold: bool) -> int:
-    """How many characters of a text have room, at least one; a sixth of the font size is the least that each takes."""
-    low, high = 1, min(len(text), 1 + int(6 * room * POINTS / points)) if room > 0 else 1
+def _fitting(text: str, room: float, points: float, bold: bool, more: str = "") -> int:
+    """How many characters of a text have room, at least one; before `more` perhaps none. Each takes a sixth of the font
+    size at the least.
+    """
+    low, high = 0 if more else 1, min(len(text), 1 + int(6 * room * POINTS / points)) if room > 0 else 1
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if width(text[:middle], points, bold) <= room else (low, middle - 1)
+        low, high = (middle, high) if width(text[:middle] + more, points, bold) <= room else (low, middle - 1)
     return low

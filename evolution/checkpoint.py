@@ -213,7 +213,10 @@ def _unpack_trained(genomes: Sequence[Genome], name: str, arrays: Arrays) -> lis
         return None
     lengths = np.array([g.num_connections for g in genomes])
     weights = _split(_array(arrays, f"{name}/weights", np.float32), lengths)
-    return [replace(genome, weights=own) for genome, own in zip(genomes, weights, strict=True)]
+    trained = [replace(genome, weights=own) for genome, own in zip(genomes, weights, strict=True)]
+    for genome in trained:
+        genome.check()
+    return trained
 
 
 def _array(arrays: Arrays, name: str, dtype: npt.DTypeLike, columns: int = 1) -> npt.NDArray[Any]:

@@ -96,6 +96,13 @@ BROKEN_GRAPHS = {
 }
 
 
+def test_weights_that_training_left_are_checked():
+    meta, arrays = checkpoint.decode(to_bytes(state(with_weights=True)))
+    arrays["trained/weights"] = np.full_like(arrays["trained/weights"], np.nan)
+    with pytest.raises(InputError, match="is not a finite number"):
+        from_bytes(checkpoint.encode(meta, arrays))
+
+
 @pytest.mark.parametrize("owner", ["population", "champion"])
 @pytest.mark.parametrize("fault", BROKEN_GRAPHS)
 def test_graphs_are_checked(fault, owner):

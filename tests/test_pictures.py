@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from genomes import evolved
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pictures import assert_readable, texts
 from test_figures import made
@@ -231,6 +231,7 @@ def test_names_are_moved_apart_as_little_as_needed():
 # ---- text -----------------------------------------------------------------------------------------------------------
 
 
+@example("00+\u0b020", 0.30078125)  # before an ellipsis the last sign takes more room
 @given(st.text(max_size=200), st.floats(0.3, 5))
 def test_wrapped_lines_have_room_and_lose_nothing_but_what_is_marked(content, room):
     lines = text.wrapped(content, room, 10).split("\n")
