@@ -37,7 +37,7 @@ from learning.passes import (
 from learning.rules import Draws, LearningRule, rule_class
 from learning.settings import OPTIMIZER_NAMES, TrainingSettings, as_settings, check_batch_size
 from learning.training import Training
-from networks.jit import kernel
+from networks.jit import lean
 
 
 def _train_epoch(
@@ -78,10 +78,10 @@ def _epoch_of(state: Any) -> Any:
     own = FunctionType(_train_epoch.__code__, globals(), _train_epoch.__name__)
     own.__module__, own.__doc__ = __name__, _train_epoch.__doc__
     own.__qualname__ = f"_train_epoch.{state.__module__}.{state.__qualname__}"
-    return kernel(own)
+    return lean(own)
 
 
-@kernel
+@lean
 def _test_batch(
     images: FloatArray,
     labels: IntArray,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from networks.jit import kernel
+from networks.jit import lean
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -52,28 +52,28 @@ def _mix32(x: Any) -> Any:
 # ---- the same for kernels ----------------------------------------------------------------------------------------
 
 
-@kernel
+@lean
 def key_of(seed: Any, step: int, stream: int) -> Any:
     """What decides a row; its numbers are `normal(key, place)`."""
     x = _finish64(np.uint64(seed) + _STEP * np.uint64(step))
     return _finish64(x + _STREAM * np.uint64(stream))
 
 
-@kernel
+@lean
 def _finish64(x: Any) -> Any:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
 
 
-@kernel
+@lean
 def _finish32(x: Any) -> Any:
     x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B))
     x = np.uint32((x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35))
     return np.uint32(x ^ (x >> np.uint32(16)))
 
 
-@kernel
+@lean
 def normal(key: Any, place: Any) -> Any:
     """The number at a place of the row that belongs to `key`."""
     place = np.uint32(place)

@@ -40,7 +40,7 @@ from learning.vectors import (
     where_greater,
 )
 from networks.activations import value_and_slope
-from networks.jit import kernel, small
+from networks.jit import kernel, lean, small
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
@@ -96,7 +96,7 @@ class Workspace(NamedTuple):
     gradient: FloatArray  # (connections,)
 
 
-@kernel
+@lean
 def padded_size(n: int) -> int:
     return (n + BLOCK - 1) // BLOCK * BLOCK
 
@@ -124,7 +124,7 @@ def gather(images: FloatArray, labels: IntArray, rows: Any, graphs: Graphs, work
             values[row, s] = F(1)
 
 
-@kernel
+@lean
 def weighted_sum(rows: FloatArray, source: IntArray, weights: FloatArray, first: int, last: int, s: int) -> Any:
     """Sum of `weights[k] * rows[source[k]]` for k from `first` to `last`, for the block of samples from s on."""
     a = b = c = d = broadcast(F(0))
@@ -137,7 +137,7 @@ def weighted_sum(rows: FloatArray, source: IntArray, weights: FloatArray, first:
     return a, b, c, d
 
 
-@kernel
+@lean
 def store_block(rows: FloatArray, row: int, s: int, a: Any, b: Any, c: Any, d: Any) -> None:
     """Write a block of samples, from s on."""
     store(rows, row, s, a)
@@ -146,7 +146,7 @@ def store_block(rows: FloatArray, row: int, s: int, a: Any, b: Any, c: Any, d: A
     store(rows, row, s + 3 * VECTOR, d)
 
 
-@kernel
+@lean
 def dot(x: FloatArray, i: int, y: FloatArray, j: int, padded: int) -> Any:
     """`x[i] @ y[j]`."""
     a = b = c = d = broadcast(F(0))
@@ -158,14 +158,14 @@ def dot(x: FloatArray, i: int, y: FloatArray, j: int, padded: int) -> Any:
     return total(add(add(a, b), add(c, d)))
 
 
-@kernel
+@lean
 def activate(activation: int, row: int, t: int, work: Workspace, n: int) -> None:
     """Apply an activation to the sums in `values[row]`; its derivative to `slopes[t]`."""
     for s in range(n):
         work.values[row, s], work.slopes[t, s] = value_and_slope(activation, work.values[row, s])
 
 
-@kernel
+@lean
 def forward(graphs: Graphs, weights: FloatArray, network: int, work: Workspace, n: int) -> None:
     """The values of all computed neurons of a network."""
     values, start = work.values, graphs.neurons[network]
@@ -183,7 +183,7 @@ def forward(graphs: Graphs, weights: FloatArray, network: int, work: Workspace, 
             activate(activation, row, t, work, n)
 
 
-@kernel
+@lean
 def sums_of(
     graphs: Graphs, weights: FloatArray, k: int, t: int, values: FloatArray, out: FloatArray, row: int, n: int
 ) -> None:
@@ -195,7 +195,7 @@ def sums_of(
         store_block(out, row, s, a, b, c, d)
 
 
-@kernel
+@lean
 def noisy_forward(
     graphs: Graphs, weights: FloatArray, k: int, work: Workspace, n: int, sigma: float, seed: Any, step: int
 ) -> None:
@@ -215,7 +215,7 @@ def noisy_forward(
             activate(graphs.activation[start + t], row, t, work, n)
 
 
-@kernel
+@lean
 def softmax_error(
     rows: FloatArray, row: int, errors: FloatArray, first: int, count: int, work: Workspace, n: int
 ) -> None:
@@ -245,7 +245,7 @@ def softmax_error(
         errors[first + work.labels[s], s] -= F(1 / n)
 
 
-@kernel
+@lean
 def cross_entropy(graphs: Graphs, network: int, work: Workspace, n: int) -> tuple[float, float]:
     """Mean cross-entropy of a network's outputs as logits, and accuracy; the outputs' errors to their rows."""
     values, labels, softmax = work.values, work.labels, work.softmax
@@ -265,7 +265,7 @@ def cross_entropy(graphs: Graphs, network: int, work: Workspace, n: int) -> tupl
     return loss / n, correct / n
 
 
-@kernel
+@lean
 def layer_end(graphs: Graphs, k: int, t: int) -> int:
     """The first neuron of network k behind the layer of hidden neuron t."""
     start, end = graphs.neurons[k], t + 1
@@ -274,7 +274,7 @@ def layer_end(graphs: Graphs, k: int, t: int) -> int:
     return end
 
 
-@kernel
+@lean
 def example_losses(graphs: Graphs, k: int, work: Workspace, n: int, losses: FloatArray) -> None:
     """The cross-entropy of each example of the batch, after `cross_entropy`, to `losses` (n,)."""
     row = graphs.num_rows + graphs.num_hidden[k]
@@ -299,7 +299,6 @@ def apply_slope(graphs: Graphs, k: int, t: int, work: Workspace, n: int) -> None
 @small
 def connections_learn(graphs: Graphs, k: int, t: int, work: Workspace, n: int) -> None:
     """The gradient by the connections into neuron t, from that by its sum."""
-    # Taken out of their tuples once: numba counts references wherever an array is.
     values, errors, source, changes = work.values, work.errors, graphs.source, work.gradient
     start, padded = graphs.neurons[k], padded_size(n)
     for e in range(graphs.incoming[start + t], graphs.incoming[start + t + 1]):
@@ -313,21 +312,21 @@ def learn_from_error(graphs: Graphs, k: int, t: int, work: Workspace, n: int) ->
     connections_learn(graphs, k, t, work, n)
 
 
-@kernel
+@lean
 def outputs_learn(graphs: Graphs, k: int, work: Workspace, n: int) -> None:
     """The gradient by the connections into the outputs, from their errors."""
     for t in range(graphs.num_hidden[k], graphs.neurons[k + 1] - graphs.neurons[k]):
         learn_from_error(graphs, k, t, work, n)
 
 
-@kernel
+@lean
 def hidden_learn(graphs: Graphs, k: int, work: Workspace, n: int) -> None:
     """The gradient by the connections into hidden neurons, from the loss's gradient by their values."""
     for t in range(graphs.num_hidden[k]):
         learn_from_error(graphs, k, t, work, n)
 
 
-@kernel
+@lean
 def send_back(graphs: Graphs, back: FloatArray, k: int, work: Workspace, n: int) -> None:
     """Errors and gradient of all neurons, from the outputs down; an error comes back through `back` (terms,)."""
     errors, start, num_hidden = work.errors, graphs.neurons[k], graphs.num_hidden[k]
@@ -340,14 +339,14 @@ def send_back(graphs: Graphs, back: FloatArray, k: int, work: Workspace, n: int)
         learn_from_error(graphs, k, t, work, n)
 
 
-@kernel
+@lean
 def terms_of(graphs: Graphs, of_connections: FloatArray, k: int, back: FloatArray) -> None:
     """What `send_back` takes for network k, (terms,), from one number for each connection (connections,)."""
     for i in range(graphs.outgoing[graphs.neurons[k]], graphs.outgoing[graphs.neurons[k + 1]]):
         back[i] = of_connections[graphs.error_edge[i]]
 
 
-@kernel
+@lean
 def send_directly(
     graphs: Graphs, direct: FloatArray, k: int, targets: FloatArray, first: int, work: Workspace, n: int
 ) -> None:
@@ -361,7 +360,7 @@ def send_directly(
             store(work.errors, t, s, error)
 
 
-@kernel
+@lean
 def optimize(
     optimizer: int, lr: float, step: int, w: FloatArray, g: FloatArray, first: FloatArray, second: FloatArray
 ) -> None:
@@ -403,7 +402,9 @@ def outputs_alone(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: An
 
 _GRADIENT: dict[type, Any] = {}
 _UPDATE: dict[type, Any] = {}
-_part = numba.njit(nogil=True, error_model="numpy")  # not kept on its own: it is a part of the kernel of an epoch
+# Not kept on its own: it is a part of the kernel of an epoch. Not `lean`: a rule may make arrays.
+_part = numba.njit(nogil=True, error_model="numpy", _nrt=True)
+_seam: Any = {"_nrt": False, "forceinline": True}
 
 
 def gradient_of(*states: type) -> Callable[[Any], Any]:
@@ -437,13 +438,13 @@ def update(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, step
         _UPDATE[type(rule)](rule, graphs, weights, k, work, n, step)
 
 
-@overload(gradient, strict=False)
+@overload(gradient, strict=False, jit_options=_seam)
 def _gradient(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, step: Any) -> Any:
     part = _GRADIENT[rule.instance_class]
     return lambda rule, graphs, weights, k, work, n, step: part(rule, graphs, weights, k, work, n, step)
 
 
-@overload(update, strict=False)
+@overload(update, strict=False, jit_options=_seam)
 def _update(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, step: Any) -> Any:
     if rule.instance_class not in _UPDATE:
         return lambda rule, graphs, weights, k, work, n, step: None

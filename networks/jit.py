@@ -47,18 +47,28 @@ operation: Any = intrinsic  # an instruction by its LLVM name; mypy would see th
 def kernel(function: Callable) -> Any:
     """The function compiled for the types it is called with; it releases the GIL.
 
-    With numpy's error model a division by zero gives infinity or NaN, and no check stops vectorisation.
+    With numpy's error model a division by zero gives infinity or NaN, and no check stops vectorisation. References are
+    counted (`_nrt`) whoever calls it: numba would else take that over from the first caller.
     """
-    return _kept(numba.njit(nogil=True, error_model="numpy")(function))
+    return _kept(numba.njit(nogil=True, error_model="numpy", _nrt=True)(function))
+
+
+def lean(function: Callable) -> Any:
+    """A kernel that counts no references to arrays: a call with twenty of them would else change forty counters.
+
+    For what is called for each neuron or network. It makes no array, which would never be freed, and returns none. It
+    may call a `kernel` that makes some for itself.
+    """
+    return _kept(numba.njit(nogil=True, error_model="numpy", _nrt=False)(function))
 
 
 def small(function: Callable) -> Any:
-    """A kernel whose machine code is put in place of each call: where a call takes as long as what it does."""
-    return _kept(numba.njit(nogil=True, error_model="numpy", forceinline=True)(function))
+    """A `lean` kernel whose machine code is put in place of each call: where a call takes as long as what it does."""
+    return _kept(numba.njit(nogil=True, error_model="numpy", forceinline=True, _nrt=False)(function))
 
 
 def inlined(function: Callable) -> Any:
-    """The same, put in place of each call."""
+    """A `kernel` whose source is put in place of each call."""
     return _kept(numba.njit(nogil=True, error_model="numpy", inline="always")(function))
 
 

@@ -12,7 +12,7 @@ import pytest
 from numba import TypingError
 
 from networks import jit
-from networks.jit import ROOT, cache_folders, kernel, sources, stamp
+from networks.jit import ROOT, cache_folders, kernel, lean, sources, stamp
 
 PACKAGES = ("evolution", "networks", "envs", "learning")
 
@@ -265,3 +265,33 @@ def test_folders_of_a_kernels_file(monkeypatch):
     assert first == ROOT / "networks" / "__pycache__"
     assert second.name.startswith("networks_")
     assert np.all([folder.is_absolute() for folder in (first, second)])
+
+
+# ---- references ---------------------------------------------------------------------------------------------------
+
+
+def _makes(n):
+    scratch = np.zeros(n, np.int64)
+    scratch[:] = 2
+    return scratch.sum()
+
+
+def _calls(function):
+    def calls(arrays, n):
+        total = 0
+        for i in range(n):
+            total += function(i) + arrays[i % 2][i]
+        return total
+
+    return calls
+
+
+def test_a_lean_kernel_counts_no_references_and_may_call_one_that_makes_arrays():
+    arrays = np.arange(4), np.arange(4) * 10
+    for decorator, counts in ((lean, False), (kernel, True)):
+        makes = kernel(_makes)  # compiled anew, with its first caller
+        compiled = decorator(_calls(makes))
+        assert compiled(arrays, 4) == 2 * (0 + 1 + 2 + 3) + 0 + 10 + 2 + 30
+        (code,) = compiled.inspect_llvm().values()
+        own = code.split("define ")[1]  # the first function of the module
+        assert ("@NRT_incref" in own) == counts

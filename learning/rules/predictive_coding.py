@@ -38,7 +38,7 @@ from learning.passes import (
     where_greater,
 )
 from learning.rules.rule import LearningRule
-from networks.jit import kernel
+from networks.jit import lean
 
 
 class Edges(NamedTuple):
@@ -83,13 +83,13 @@ def _gradient(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, s
     return result
 
 
-@kernel
+@lean
 def _take_weights(edges: Any, graphs: Any, weights: Any, k: int) -> None:
     for i in range(edges.incoming[graphs.neurons[k]], edges.incoming[graphs.neurons[k + 1]]):
         edges.weights[i] = weights[edges.edge[i]]
 
 
-@kernel
+@lean
 def _sum_inputs(rule: Any, graphs: Any, k: int, work: Any, n: int) -> None:
     start, edges = graphs.neurons[k], rule.from_inputs
     for t in range(graphs.neurons[k + 1] - start):
@@ -99,7 +99,7 @@ def _sum_inputs(rule: Any, graphs: Any, k: int, work: Any, n: int) -> None:
             store_block(rule.fixed, t, s, a, b, c, d)
 
 
-@kernel
+@lean
 def _predict(rule: Any, graphs: Any, k: int, t: int, work: Any, to: Any, row: int, n: int) -> None:
     """What neuron t should be by the values of those below, to `row` of the values of another workspace.
 
@@ -119,7 +119,7 @@ def _predict(rule: Any, graphs: Any, k: int, t: int, work: Any, to: Any, row: in
         activate(activation, row, t, to, n)
 
 
-@kernel
+@lean
 def _errors(rule: Any, graphs: Any, k: int, work: Any, n: int) -> None:
     """The energy's gradient by the sum of each neuron, example by example: -(v - mu) f'(a), and of outputs e f'(a)."""
     start, first, padded, zero = graphs.neurons[k], graphs.num_hidden[k], padded_size(n), broadcast(F(0))
@@ -147,7 +147,7 @@ def _errors(rule: Any, graphs: Any, k: int, work: Any, n: int) -> None:
         work.errors[t, n:] = F(0)  # hidden values stay 0 behind the batch
 
 
-@kernel
+@lean
 def _relax(rule: Any, graphs: Any, k: int, work: Any, n: int) -> None:
     """One step of all hidden values down the energy: v - mu, and what comes back from the errors above."""
     start, num_rows = graphs.neurons[k], graphs.num_rows
@@ -161,7 +161,7 @@ def _relax(rule: Any, graphs: Any, k: int, work: Any, n: int) -> None:
             _step(rule, work, t, num_rows, s + 3 * VECTOR, d)
 
 
-@kernel
+@lean
 def _step(rule: Any, work: Any, t: int, num_rows: int, s: int, pull: Any) -> None:
     value = load(work.values, num_rows + t, s)
     slope = add(subtract(value, load(rule.predictions, t, s)), pull)
