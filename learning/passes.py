@@ -17,7 +17,6 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from numba.extending import overload
@@ -40,7 +39,7 @@ from learning.vectors import (
     where_greater,
 )
 from networks.activations import value_and_slope
-from networks.jit import kernel, lean, small
+from networks.jit import kernel, lean, njit, small
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
@@ -403,7 +402,7 @@ def outputs_alone(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: An
 _GRADIENT: dict[type, Any] = {}
 _UPDATE: dict[type, Any] = {}
 # Not kept on its own: it is a part of the kernel of an epoch. Not `lean`: a rule may make arrays.
-_part = numba.njit(nogil=True, error_model="numpy", _nrt=True)
+_part = njit(nogil=True, error_model="numpy", _nrt=True)
 _seam: Any = {"_nrt": False, "forceinline": True}
 
 

@@ -41,6 +41,7 @@ INSTALLED = {"site-packages", "dist-packages"}
 PATIENCE = 300.0  # seconds that one process waits for what another compiles
 LOG = logging.getLogger(__name__)
 
+njit: Any = numba.njit  # mypy would see that `_nrt` is no option for everybody
 operation: Any = intrinsic  # an instruction by its LLVM name; mypy would see the function that builds it
 
 
@@ -50,7 +51,7 @@ def kernel(function: Callable) -> Any:
     With numpy's error model a division by zero gives infinity or NaN, and no check stops vectorisation. References are
     counted (`_nrt`) whoever calls it: numba would else take that over from the first caller.
     """
-    return _kept(numba.njit(nogil=True, error_model="numpy", _nrt=True)(function))
+    return _kept(njit(nogil=True, error_model="numpy", _nrt=True)(function))
 
 
 def lean(function: Callable) -> Any:
@@ -59,17 +60,17 @@ def lean(function: Callable) -> Any:
     For what is called for each neuron or network. It makes no array, which would never be freed, and returns none. It
     may call a `kernel` that makes some for itself.
     """
-    return _kept(numba.njit(nogil=True, error_model="numpy", _nrt=False)(function))
+    return _kept(njit(nogil=True, error_model="numpy", _nrt=False)(function))
 
 
 def small(function: Callable) -> Any:
     """A `lean` kernel whose machine code is put in place of each call: where a call takes as long as what it does."""
-    return _kept(numba.njit(nogil=True, error_model="numpy", forceinline=True, _nrt=False)(function))
+    return _kept(njit(nogil=True, error_model="numpy", forceinline=True, _nrt=False)(function))
 
 
 def inlined(function: Callable) -> Any:
     """A `kernel` whose source is put in place of each call."""
-    return _kept(numba.njit(nogil=True, error_model="numpy", inline="always")(function))
+    return _kept(njit(nogil=True, error_model="numpy", inline="always")(function))
 
 
 def _kept(dispatcher: Any) -> Any:
