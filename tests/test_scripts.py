@@ -148,6 +148,8 @@ FAILURES = {
     "unwritable": ((*GYM, "--out_dir=/dev/null/run"), "/dev/null/run cannot be written"),
     "nothing to resume": (("run-wann-gym.py", "--resume=tests"), "no run in this folder"),
     "no network": ((*ONE_NETWORK, "--network=nowhere.json"), "nowhere.json"),
+    "a batch larger than the data": ((*ONE_NETWORK, "--batch_size=5000"), "batch_size"),
+    "a batch of evolution larger than the data": ((*LEARNING, "--batch_size=5000"), "batch_size"),
     "keep what": ((*ONE_NETWORK, "--keep_weights"), "keep_weights needs network"),
 }
 
