@@ -301,7 +301,8 @@ def solve_positions(s, c, owner, starts, alive, few, few_slots, stops, columns, 
         integrate_position(s, part * BODY & NOT_NEGATIVE, lanes)
     for i in range(lanes):
         s[SOLVED + i] = ZERO if alive[i] else ONE
-    if _correct(s, c, starts, starts[1:], FIRST_ITERATIONS, lanes):
+    # A bare FIRST_ITERATIONS is a type of its own, for which all of it would be compiled once more.
+    if _correct(s, c, starts, starts[1:], np.int64(FIRST_ITERATIONS), lanes):
         return
     count = _gather(s, c, owner, starts, few, few_slots, stops, columns, lanes)
     _correct(few, few_slots, starts, stops, POSITION_ITERATIONS - FIRST_ITERATIONS, (count + WIDTH - 1) & -WIDTH)
