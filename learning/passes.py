@@ -39,7 +39,7 @@ from learning.vectors import (
     where_greater,
 )
 from networks.activations import value_and_slope
-from networks.jit import kernel, lean, njit, small
+from networks.jit import kernel, lean, small
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
@@ -401,9 +401,8 @@ def outputs_alone(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: An
 
 _GRADIENT: dict[type, Any] = {}
 _UPDATE: dict[type, Any] = {}
-# Not kept on its own: it is a part of the kernel of an epoch. Not `lean`: a rule may make arrays.
-_part = njit(nogil=True, error_model="numpy", _nrt=True)
-_seam: Any = {"_nrt": False, "forceinline": True}
+# Compiled as parts of the kernel of an epoch, and put in place of the call. Not `lean`: a rule may make arrays.
+_part: Any = {"nogil": True, "error_model": "numpy", "_nrt": True, "forceinline": True}
 
 
 def gradient_of(*states: type) -> Callable[[Any], Any]:
@@ -421,9 +420,8 @@ def update_of(*states: type) -> Callable[[Any], Any]:
 
 
 def _registered(parts: dict[type, Any], states: tuple[type, ...], function: Any) -> Any:
-    part = _part(function)
-    parts.update(dict.fromkeys(states, part))
-    return part
+    parts.update(dict.fromkeys(states, function))
+    return function
 
 
 def gradient(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, step: Any) -> Any:
@@ -437,18 +435,14 @@ def update(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, step
         _UPDATE[type(rule)](rule, graphs, weights, k, work, n, step)
 
 
-@overload(gradient, strict=False, jit_options=_seam)
+@overload(gradient, strict=False, jit_options=_part)
 def _gradient(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, step: Any) -> Any:
-    part = _GRADIENT[rule.instance_class]
-    return lambda rule, graphs, weights, k, work, n, step: part(rule, graphs, weights, k, work, n, step)
+    return _GRADIENT[rule.instance_class]
 
 
-@overload(update, strict=False, jit_options=_seam)
+@overload(update, strict=False, jit_options=_part)
 def _update(rule: Any, graphs: Any, weights: Any, k: Any, work: Any, n: Any, step: Any) -> Any:
-    if rule.instance_class not in _UPDATE:
-        return lambda rule, graphs, weights, k, work, n, step: None
-    part = _UPDATE[rule.instance_class]
-    return lambda rule, graphs, weights, k, work, n, step: part(rule, graphs, weights, k, work, n, step)
+    return _UPDATE.get(rule.instance_class, lambda rule, graphs, weights, k, work, n, step: None)
 
 
 class Chunk(NamedTuple):
