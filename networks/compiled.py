@@ -19,7 +19,7 @@ from networks.jit import kernel
 
 Array = npt.NDArray[np.float64]
 
-LANES = 32  # of one pass; a multiple of WIDTH, so that no loop over lanes has a scalar rest
+LANES = 64  # of one pass; a multiple of WIDTH, so that no loop over lanes has a scalar rest
 WIDTH = 8  # lanes are filled up to a multiple of it
 
 

@@ -101,7 +101,7 @@ THIGH_BODY = polygon(_box(LEG_WIDTH / 2, LEG_HEIGHT / 2), 1.0, LEG_FRICTION, box
 SHIN_BODY = polygon(_box(0.8 * LEG_WIDTH / 2, LEG_HEIGHT / 2), 1.0, LEG_FRICTION, box=True)
 BODIES = (HULL_BODY, THIGH_BODY, SHIN_BODY, THIGH_BODY, SHIN_BODY)  # in the order of their creation
 NUM_BODIES, MOST_VERTICES = 5, 5
-HULL, THIGH, SHIN = 0, 1, 2  # and 3, 4: the other leg
+HULL, THIGH, SHIN, THIGH_2, SHIN_2 = range(5)
 
 # The same as arrays that kernels read by a body's number.
 NUM_VERTICES = np.array([len(body.vertices) for body in BODIES])
@@ -148,9 +148,7 @@ HIP_AT, KNEE_AT, HIP_2_AT, KNEE_2_AT = (JOINTS_AT + joint * JOINT for joint in r
 FORCE, RATIO, FALLEN, TOUCH, TOUCH_2, SOLVED, SEPARATION, STILLNESS = (
     JOINTS_AT + 4 * JOINT + row * LANES for row in range(8)
 )
-# A place for the body that the contacts are at work on: one that the compiler knows, which makes vectors possible.
-HAND_AT = JOINTS_AT + 4 * JOINT + 8 * LANES
-NUM_ROWS = (NUM_BODIES + 1) * BODY_ROWS + 4 * JOINT_ROWS + 8
+NUM_ROWS = NUM_BODIES * BODY_ROWS + 4 * JOINT_ROWS + 8
 NOT_NEGATIVE = (1 << 30) - 1  # tells the compiler that an offset is none from the end
 
 

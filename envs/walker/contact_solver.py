@@ -1,8 +1,9 @@
 """The impulses that keep a body and the ground apart and rub against each other (b2ContactSolver).
 
-Contacts that touch are laid out in slots: all lanes' first contact of a body, their second, and so on. A lane without a
-contact in a slot has zeros there, and zero impulses. The ground has no inverse mass, and nothing bounces (restitution
-0), so that the terms of the ground and of bouncing, which are zeros, are left out.
+Contacts that touch are laid out in slots: all walkers' first contact of a body, their second, and so on. The walkers
+stand in columns, lined up so that those that touch the ground alike are neighbours: a slot then takes a few vectors of
+columns. A column without a contact among them has zeros there, and zero impulses. The ground has no inverse mass, and
+nothing bounces (restitution 0), so that the terms of the ground and of bouncing, which are zeros, are left out.
 """
 
 import numpy as np
@@ -13,7 +14,6 @@ from envs.walker.bodies import (
     COS,
     FRICTION,
     HALF,
-    HAND_AT,
     INVERSE_INERTIA,
     INVERSE_MASS,
     NOT_NEGATIVE,
@@ -22,6 +22,8 @@ from envs.walker.bodies import (
     RADIUS,
     RATIO,
     SEPARATION,
+    SHIN,
+    SHIN_2,
     SIN,
     SLOP,
     SOLVED,
@@ -41,6 +43,7 @@ from envs.walker.contact import (
     ENABLED,
     FACE_X,
     FACE_Y,
+    MOST_CONTACTS,
     NORMAL_IMPULSE,
     NORMAL_IMPULSE_2,
     NORMAL_X,
@@ -72,43 +75,77 @@ MOST_CONDITION = F(1000)
 BAUMGARTE, IMPACT_BAUMGARTE, MOST_CORRECTION = F(0.2), F(0.75), F(0.2)
 ALLOWED, IMPACT_ALLOWED = F(-3) * SLOP, F(-1.5) * SLOP  # separation, when positions count as solved
 ORDER = np.array([4, 3, 0, 1, 2])  # in which bodies come into the island: depth first, from the newest
+VECTOR = 16  # columns; a slot's begin and end at a multiple
+COLUMN, COLUMNS, PAIRS = range(3)  # of a slot: its first column, their number, whether one has a contact of two points
 
 
 @kernel
-def lay_out(s, c, owner, starts, contacts, numbers, counts, alive, lanes):
+def line_up(contacts, counts, alive, touching, order, lanes):
+    """Columns for the lanes: order[k] is the lane in column k, touching[lane, part] how often a body of it touches.
+
+    First those that stand on the newer shin alone, then on both, on the other, on none: each shin's are neighbours.
+    """
+    for lane in range(lanes):
+        touching[lane] = 0
+        if alive[lane]:
+            for n in range(counts[lane]):
+                if contacts[lane, n, TOUCHING] and contacts[lane, n, ENABLED]:
+                    touching[lane, contacts[lane, n, PART]] += 1
+        new, old, most = touching[lane, SHIN_2], touching[lane, SHIN], MOST_CONTACTS
+        place = 3 * most * most - old
+        if new > 0:
+            place = new if old == 0 else (2 * most - new) * most + old
+        k = lane
+        touching[lane, NUM_BODIES] = place
+        while k > 0 and touching[order[k - 1], NUM_BODIES] > place:
+            order[k] = order[k - 1]
+            k -= 1
+        order[k] = lane
+
+
+@kernel
+def lay_out(s, c, owner, starts, slots, touching, order, contacts, numbers, counts, lanes):
     """Slots starts[b]..starts[b + 1] - 1 of each body in the order of the island, prepared and with warm impulses."""
     starts[0] = 0
     for b in range(NUM_BODIES):
-        part, slot, most = ORDER[b], starts[b], starts[b]
+        most = 0
         for lane in range(lanes):
-            if not alive[lane]:
+            most = max(most, touching[lane, ORDER[b]])
+        starts[b + 1] = starts[b] + most
+        if starts[b + 1] > MOST_SLOTS:
+            raise RuntimeError("walkers touch the ground in more places than their solver has room for")
+        for slot in range(starts[b], starts[b + 1]):
+            first, stop = lanes, 0
+            for k in range(lanes):
+                owner[slot, k] = -1
+                if touching[order[k], ORDER[b]] > slot - starts[b]:
+                    first, stop = min(first, k), k + 1
+            first &= -VECTOR
+            slots[slot, COLUMN], slots[slot, COLUMNS] = first, min((stop + VECTOR - 1) & -VECTOR, lanes) - first
+            slots[slot, PAIRS] = 0
+            for row in range(slot * SLOT + first, (slot + 1) * SLOT + first, LANES):
+                for i in range(slots[slot, COLUMNS] & -WIDTH):
+                    c[row + i] = ZERO
+    for k in range(lanes):
+        lane = order[k]
+        for b in range(NUM_BODIES):
+            part, slot = ORDER[b], starts[b]
+            if touching[lane, part] == 0:
                 continue
-            mine = slot
             for n in range(counts[lane] - 1, -1, -1):
                 if contacts[lane, n, PART] == part and contacts[lane, n, TOUCHING] and contacts[lane, n, ENABLED]:
-                    if mine == most:
-                        if most == MOST_SLOTS:
-                            raise RuntimeError("walkers touch the ground in more places than their solver has room for")
-                        for row in range(most * SLOT, (most + 1) * SLOT, LANES):
-                            for i in range(lanes & -WIDTH):
-                                c[row + i] = ZERO
-                        for i in range(lanes):
-                            owner[most, i] = -1
-                        most += 1
-                    owner[mine, lane] = n
-                    at, body = mine * SLOT + lane, part * BODY + lane
+                    owner[slot, k] = n
+                    at, body, points = slot * SLOT + k, part * BODY + k, contacts[lane, n, POINTS]
                     number = numbers[lane, n]
                     take(c, at, contacts[lane, n], number)
-                    prepare(
-                        c, at, part, s[body + X], s[body + Y], s[body + SIN], s[body + COS], contacts[lane, n, POINTS]
-                    )
-                    ratio = s[RATIO + lane]
+                    prepare(c, at, part, s[body + X], s[body + Y], s[body + SIN], s[body + COS], points)
+                    ratio = s[RATIO + k]
                     c[at + N1], c[at + T1] = ratio * number[NORMAL_IMPULSE], ratio * number[TANGENT_IMPULSE]
-                    if contacts[lane, n, POINTS] == 2:
+                    if points == 2:
                         c[at + N2], c[at + T2] = ratio * number[NORMAL_IMPULSE_2], ratio * number[TANGENT_IMPULSE_2]
+                        slots[slot, PAIRS] = 1
                     warm(s, c, at, part, body)
-                    mine += 1
-        starts[b + 1] = most
+                    slot += 1
 
 
 @kernel
@@ -180,27 +217,41 @@ def warm(s, c, at, part, body):
 
 
 @inlined
-def velocity_in_lane(s, c, body, mass, inertia, at, i):
+def rub(vx, vy, w, nx, ny, rx, ry, mass, inertia, there, tangent_mass, old, most):
+    """Velocities after friction at a point that is there, and its impulse. The tangent is (ny, -nx)."""
+    slip = (vx + -w * ry) * ny + (vy + w * rx) * -nx
+    new = clamp(old + tangent_mass * -slip, -most, most) if there else old
+    px, py = (new - old) * ny, (new - old) * -nx
+    return vx + mass * px, vy + mass * py, w + inertia * (rx * py - ry * px), new
+
+
+@inlined
+def one_in_lane(s, c, body, mass, inertia, at, i):
+    """One iteration of a slot where nobody has two points: friction, then the normal impulse."""
+    vx, vy, w = s[body + VX + i], s[body + VY + i], s[body + W + i]
+    nx, ny, rx, ry = c[at + NX + i], c[at + NY + i], c[at + R1X + i], c[at + R1Y + i]
+    old, tangent = c[at + N1 + i], c[at + T1 + i]
+    most = c[at + MU + i] * old
+    vx, vy, w, tangent = rub(vx, vy, w, nx, ny, rx, ry, mass, inertia, True, c[at + TANGENT_MASS + i], tangent, most)
+    velocity = (vx + -w * ry) * nx + (vy + w * rx) * ny
+    new = maximum(old + -c[at + NORMAL_MASS + i] * velocity, ZERO)
+    c[at + N1 + i], c[at + T1 + i] = new, tangent
+    px, py = (new - old) * nx, (new - old) * ny
+    s[body + VX + i], s[body + VY + i] = vx + mass * px, vy + mass * py
+    s[body + W + i] = w + inertia * (rx * py - ry * px)
+
+
+@inlined
+def two_in_lane(s, c, body, mass, inertia, at, i):
     """One iteration of a slot: friction point by point, then both normal impulses together."""
     vx, vy, w = s[body + VX + i], s[body + VY + i], s[body + W + i]
     nx, ny, mu = c[at + NX + i], c[at + NY + i], c[at + MU + i]
     r1x, r1y, r2x, r2y = c[at + R1X + i], c[at + R1Y + i], c[at + R2X + i], c[at + R2Y + i]
     a1, a2, t1, t2 = c[at + N1 + i], c[at + N2 + i], c[at + T1 + i], c[at + T2 + i]
-    # The tangent is (ny, -nx).
-    slip = (vx + -w * r1y) * ny + (vy + w * r1x) * -nx
-    most = mu * a1
-    new = clamp(t1 + c[at + TANGENT_MASS + i] * -slip, -most, most)
-    px, py = (new - t1) * ny, (new - t1) * -nx
-    c[at + T1 + i] = new
-    vx, vy, w = vx + mass * px, vy + mass * py, w + inertia * (r1x * py - r1y * px)
     two = c[at + TWO + i] != ZERO
-    slip = (vx + -w * r2y) * ny + (vy + w * r2x) * -nx
-    most = mu * a2
-    new = clamp(t2 + c[at + TANGENT_MASS_2 + i] * -slip, -most, most)
-    new = new if two else t2
-    px, py = (new - t2) * ny, (new - t2) * -nx
-    c[at + T2 + i] = new
-    vx, vy, w = vx + mass * px, vy + mass * py, w + inertia * (r2x * py - r2y * px)
+    vx, vy, w, t1 = rub(vx, vy, w, nx, ny, r1x, r1y, mass, inertia, True, c[at + TANGENT_MASS + i], t1, mu * a1)
+    vx, vy, w, t2 = rub(vx, vy, w, nx, ny, r2x, r2y, mass, inertia, two, c[at + TANGENT_MASS_2 + i], t2, mu * a2)
+    c[at + T1 + i], c[at + T2 + i] = t1, t2
     # Normal: b = v - K a; the solution x of the linear complementarity problem is the first of four cases that holds.
     v1 = (vx + -w * r1y) * nx + (vy + w * r1x) * ny
     v2 = (vx + -w * r2y) * nx + (vy + w * r2x) * ny
@@ -227,34 +278,25 @@ def velocity_in_lane(s, c, body, mass, inertia, at, i):
     s[body + W + i] = w + inertia * ((r1x * p1y - r1y * p1x) + (r2x * p2y - r2y * p2x))
 
 
-@inlined
-def carry(s, source, target, lanes):
-    """Three rows, a body's place or its velocity, to the hand or back."""
-    for row in (0, LANES, 2 * LANES):
-        for i in range(lanes & -WIDTH):
-            s[target + row + i] = s[source + row + i]
-
-
 @kernel
-def solve_velocity(s, c, body, mass, inertia, start, stop, lanes):
+def solve_velocity(s, c, slots, body, mass, inertia, start, stop):
     """One iteration of a body's slots."""
-    if start == stop:
-        return
-    body &= NOT_NEGATIVE
-    carry(s, body + VX, HAND_AT + VX, lanes)
     for slot in range(start, stop):
-        at = (slot * SLOT) & NOT_NEGATIVE
-        for i in range(lanes & -WIDTH):
-            velocity_in_lane(s, c, HAND_AT, mass, inertia, at, i)
-    carry(s, HAND_AT + VX, body + VX, lanes)
+        at, here = slot * SLOT + slots[slot, COLUMN] & NOT_NEGATIVE, body + slots[slot, COLUMN] & NOT_NEGATIVE
+        if slots[slot, PAIRS]:
+            for i in range(slots[slot, COLUMNS] & -WIDTH):
+                two_in_lane(s, c, here, mass, inertia, at, i)
+        else:
+            for i in range(slots[slot, COLUMNS] & -WIDTH):
+                one_in_lane(s, c, here, mass, inertia, at, i)
 
 
 @kernel
-def store(c, owner, starts, numbers, lanes):
+def store(c, owner, starts, slots, order, numbers):
     """Keep the impulses for the next step."""
     for slot in range(starts[NUM_BODIES]):
-        for lane in range(lanes):
-            n, at = owner[slot, lane], slot * SLOT + lane
+        for k in range(slots[slot, COLUMN], slots[slot, COLUMN] + slots[slot, COLUMNS]):
+            n, at, lane = owner[slot, k], slot * SLOT + k, order[k]
             if n >= 0:
                 numbers[lane, n, NORMAL_IMPULSE], numbers[lane, n, TANGENT_IMPULSE] = c[at + N1], c[at + T1]
                 if c[at + TWO] != ZERO:
@@ -262,14 +304,14 @@ def store(c, owner, starts, numbers, lanes):
 
 
 @inlined
-def position_in_lane(s, c, body, cx, cy, mass, inertia, at, factor, i):
+def position_in_lane(s, c, body, cx, cy, mass, inertia, at, factor, column, points, i):
     """One correction of a slot's points in a lane that is not SOLVED; the deepest SEPARATION is noted."""
-    active = s[SOLVED + i] <= ZERO
+    active = s[SOLVED + column + i] <= ZERO
     nx, ny, fx, fy = c[at + FACE_NX + i], c[at + FACE_NY + i], c[at + FX + i], c[at + FY + i]
     by_ground, count = c[at + OF_GROUND + i] != ZERO, c[at + COUNT + i]
     x, y, angle = s[body + X + i], s[body + Y + i], s[body + A + i]
-    deepest = s[SEPARATION + i]
-    for k in range(2):
+    deepest = s[SEPARATION + column + i]
+    for k in range(points):
         present = active & (count > (ONE if k == 1 else ZERO))
         sine, cosine = sine_cosine(angle)
         px, py = x - (cosine * cx - sine * cy), y - (sine * cx + cosine * cy)
@@ -292,21 +334,21 @@ def position_in_lane(s, c, body, cx, cy, mass, inertia, at, factor, i):
         new_x, new_y, new_angle = x + mass * ix, y + mass * iy, angle + inertia * (rx * iy - ry * ix)
         x, y, angle = (new_x if present else x), (new_y if present else y), (new_angle if present else angle)
     s[body + X + i], s[body + Y + i], s[body + A + i] = x, y, angle
-    s[SEPARATION + i] = deepest
+    s[SEPARATION + column + i] = deepest
 
 
 @kernel
-def solve_position(s, c, body, cx, cy, mass, inertia, start, stop, lanes):
+def solve_position(s, c, slots, body, cx, cy, mass, inertia, start, stop):
     """One iteration of a body's slots."""
-    if start == stop:
-        return
-    body &= NOT_NEGATIVE
-    carry(s, body + X, HAND_AT + X, lanes)
     for slot in range(start, stop):
-        at = (slot * SLOT) & NOT_NEGATIVE
-        for i in range(lanes & -WIDTH):
-            position_in_lane(s, c, HAND_AT, cx, cy, mass, inertia, at, BAUMGARTE, i)
-    carry(s, HAND_AT + X, body + X, lanes)
+        column = slots[slot, COLUMN] & NOT_NEGATIVE
+        at, here = slot * SLOT + column & NOT_NEGATIVE, body + column & NOT_NEGATIVE
+        if slots[slot, PAIRS]:
+            for i in range(slots[slot, COLUMNS] & -WIDTH):
+                position_in_lane(s, c, here, cx, cy, mass, inertia, at, BAUMGARTE, column, 2, i)
+        else:
+            for i in range(slots[slot, COLUMNS] & -WIDTH):
+                position_in_lane(s, c, here, cx, cy, mass, inertia, at, BAUMGARTE, column, 1, i)
 
 
 assert (Y, A, VY, W) == (X + LANES, X + 2 * LANES, VX + LANES, VX + 2 * LANES)

@@ -88,7 +88,7 @@ from envs.walker.contact_solver import (
     position_in_lane,
     prepare,
     take,
-    velocity_in_lane,
+    two_in_lane,
 )
 from envs.walker.rotation import sine_cosine
 from envs.walker.terrain import GROUND_X
@@ -520,7 +520,7 @@ def _respond(s, c, part, lane, together, rest):
     for _ in range(POSITION_ITERATIONS):
         s[SEPARATION + lane] = ZERO
         for k in range(together):
-            position_in_lane(s, c, body, cx, cy, mass, inertia, k * SLOT, IMPACT_BAUMGARTE, lane)
+            position_in_lane(s, c, body, cx, cy, mass, inertia, k * SLOT, IMPACT_BAUMGARTE, 0, 2, lane)
         if s[SEPARATION + lane] >= IMPACT_ALLOWED:
             break
     at = body + lane
@@ -534,7 +534,7 @@ def _respond(s, c, part, lane, together, rest):
         for k in range(together):
             place_of = k * SLOT + lane
             n1, t1, n2, t2 = c[place_of + N1], c[place_of + T1], c[place_of + N2], c[place_of + T2]
-            velocity_in_lane(s, c, body, mass, inertia, k * SLOT, lane)
+            two_in_lane(s, c, body, mass, inertia, k * SLOT, lane)
             changed |= n1 != c[place_of + N1] or t1 != c[place_of + T1]
             changed |= n2 != c[place_of + N2] or t2 != c[place_of + T2]
         if not changed and vx == s[at + VX] and vy == s[at + VY] and w == s[at + W]:

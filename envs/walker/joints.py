@@ -113,54 +113,39 @@ def prepare(s, joint, a, b, mass_a, inertia_a, mass_b, inertia_b, points, limits
 
 
 @inlined
-def at_limit(s, joint, lanes):
-    """Whether any lane's joint stands at a limit."""
-    found = np.bool_(False)  # a bare False is a type of its own, compiled once more
-    for i in range(lanes & -WIDTH):
-        found |= s[joint + LIMIT + i] != ZERO
-    return found
-
-
-@inlined
-def solve_velocity(s, joint, a, b, mass_a, inertia_a, mass_b, inertia_b, limited, lanes):
-    """One iteration: the motor, then point and limit; `limited` says that a lane stands at a limit."""
+def velocity_in_lane(s, joint, a, b, mass_a, inertia_a, mass_b, inertia_b, i):
+    """One iteration in a lane: the motor, then the point and, at a limit, the angle."""
     motor_mass = ONE / (inertia_a + inertia_b)
-    for i in range(lanes & -WIDTH):
-        vax, vay, wa = s[a + VX + i], s[a + VY + i], s[a + W + i]
-        vbx, vby, wb = s[b + VX + i], s[b + VY + i], s[b + W + i]
-        old, most = s[joint + MOTOR + i], s[joint + MOST + i]
-        motor = clamp(old + -motor_mass * (wb - wa - s[joint + SPEED + i]), -most, most)
-        s[joint + MOTOR + i] = motor
-        wa -= inertia_a * (motor - old)
-        wb += inertia_b * (motor - old)
-        rax, ray, rbx, rby = s[joint + RAX + i], s[joint + RAY + i], s[joint + RBX + i], s[joint + RBY + i]
-        cx = ((vbx + -wb * rby) - vax) - -wa * ray
-        cy = ((vby + wb * rbx) - vay) - wa * rax
-        k11, k12, k22, det_2 = s[joint + K11 + i], s[joint + K12 + i], s[joint + K22 + i], s[joint + DET_2 + i]
-        if limited:
-            k13, k23, det_3 = s[joint + K13 + i], s[joint + K23 + i], s[joint + DET_3 + i]
-            crx, cry, crz = s[joint + CROSS_X + i], s[joint + CROSS_Y + i], s[joint + CROSS_Z + i]
-            k33 = inertia_a + inertia_b
-            cz = wb - wa
-            x = -(det_3 * ((cx * crx + cy * cry) + cz * crz))
-            y = -(det_3 * ((k11 * (cy * k33 - cz * k23) + k12 * (cz * k13 - cx * k33)) + k13 * (cx * k23 - cy * k13)))
-            z = -(det_3 * ((k11 * (k22 * cz - k23 * cy) + k12 * (k23 * cx - k12 * cz)) + k13 * (k12 * cy - k22 * cx)))
-            old_z, limit = s[joint + IMPULSE_Z + i], s[joint + LIMIT + i]
-            new_z = old_z + z
-            free = ((limit == LOWER) & (new_z < ZERO)) | ((limit == UPPER) & (new_z > ZERO)) | (limit == ZERO)
-            bx, by = -cx + old_z * k13, -cy + old_z * k23
-            reduced_x, reduced_y = det_2 * (k22 * bx - k12 * by), det_2 * (k11 * by - k12 * bx)
-            x, y, z = (reduced_x if free else x), (reduced_y if free else y), (-old_z if free else z)
-            s[joint + IMPULSE_Z + i] = ZERO if free else new_z
-            turn_a, turn_b = (rax * y - ray * x) + z, (rbx * y - rby * x) + z
-        else:
-            bx, by = -cx, -cy
-            x, y = det_2 * (k22 * bx - k12 * by), det_2 * (k11 * by - k12 * bx)
-            turn_a, turn_b = rax * y - ray * x, rbx * y - rby * x
-        s[joint + IMPULSE_X + i] += x
-        s[joint + IMPULSE_Y + i] += y
-        s[a + VX + i], s[a + VY + i], s[a + W + i] = vax - mass_a * x, vay - mass_a * y, wa - inertia_a * turn_a
-        s[b + VX + i], s[b + VY + i], s[b + W + i] = vbx + mass_b * x, vby + mass_b * y, wb + inertia_b * turn_b
+    vax, vay, wa = s[a + VX + i], s[a + VY + i], s[a + W + i]
+    vbx, vby, wb = s[b + VX + i], s[b + VY + i], s[b + W + i]
+    old, most = s[joint + MOTOR + i], s[joint + MOST + i]
+    motor = clamp(old + -motor_mass * (wb - wa - s[joint + SPEED + i]), -most, most)
+    s[joint + MOTOR + i] = motor
+    wa -= inertia_a * (motor - old)
+    wb += inertia_b * (motor - old)
+    rax, ray, rbx, rby = s[joint + RAX + i], s[joint + RAY + i], s[joint + RBX + i], s[joint + RBY + i]
+    cx = ((vbx + -wb * rby) - vax) - -wa * ray
+    cy = ((vby + wb * rbx) - vay) - wa * rax
+    cz = wb - wa
+    k11, k12, k22, det_2 = s[joint + K11 + i], s[joint + K12 + i], s[joint + K22 + i], s[joint + DET_2 + i]
+    k13, k23, det_3 = s[joint + K13 + i], s[joint + K23 + i], s[joint + DET_3 + i]
+    crx, cry, crz = s[joint + CROSS_X + i], s[joint + CROSS_Y + i], s[joint + CROSS_Z + i]
+    k33 = inertia_a + inertia_b
+    x = -(det_3 * ((cx * crx + cy * cry) + cz * crz))
+    y = -(det_3 * ((k11 * (cy * k33 - cz * k23) + k12 * (cz * k13 - cx * k33)) + k13 * (cx * k23 - cy * k13)))
+    z = -(det_3 * ((k11 * (k22 * cz - k23 * cy) + k12 * (k23 * cx - k12 * cz)) + k13 * (k12 * cy - k22 * cx)))
+    old_z, limit = s[joint + IMPULSE_Z + i], s[joint + LIMIT + i]
+    new_z = old_z + z
+    free = ((limit == LOWER) & (new_z < ZERO)) | ((limit == UPPER) & (new_z > ZERO)) | (limit == ZERO)
+    bx, by = -cx + old_z * k13, -cy + old_z * k23
+    reduced_x, reduced_y = det_2 * (k22 * bx - k12 * by), det_2 * (k11 * by - k12 * bx)
+    x, y, z = (reduced_x if free else x), (reduced_y if free else y), (-old_z if free else z)
+    s[joint + IMPULSE_Z + i] = ZERO if free else new_z
+    s[joint + IMPULSE_X + i] += x
+    s[joint + IMPULSE_Y + i] += y
+    turn_a, turn_b = (rax * y - ray * x) + z, (rbx * y - rby * x) + z
+    s[a + VX + i], s[a + VY + i], s[a + W + i] = vax - mass_a * x, vay - mass_a * y, wa - inertia_a * turn_a
+    s[b + VX + i], s[b + VY + i], s[b + W + i] = vbx + mass_b * x, vby + mass_b * y, wb + inertia_b * turn_b
 
 
 @kernel

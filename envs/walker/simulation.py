@@ -10,6 +10,7 @@ from envs.walker.bodies import (
     BODY,
     BODY_ROWS,
     CENTER,
+    COS,
     DT,
     FORCE,
     HIGH_X,
@@ -19,6 +20,9 @@ from envs.walker.bodies import (
     HULL_AT,
     HULL_INERTIA,
     HULL_MASS,
+    IMPULSE_X,
+    IMPULSE_Y,
+    IMPULSE_Z,
     INVERSE_INERTIA,
     INVERSE_MASS,
     JOINT,
@@ -28,7 +32,9 @@ from envs.walker.bodies import (
     LIMIT,
     LOW_X,
     LOW_Y,
+    MOST,
     MOST_VERTICES,
+    MOTOR,
     NOT_NEGATIVE,
     NUM_BODIES,
     NUM_ROWS,
@@ -48,9 +54,11 @@ from envs.walker.bodies import (
     SHIN_AT,
     SHIN_INERTIA,
     SHIN_MASS,
+    SIN,
     SLEEP_ANGULAR,
     SLEEP_LINEAR,
     SOLVED,
+    SPEED,
     STILL,
     STILLNESS,
     THIGH_2_AT,
@@ -74,7 +82,20 @@ from envs.walker.bodies import (
     place,
 )
 from envs.walker.contact import GROUND_FLOATS, MOST_CONTACTS, NUM_FLOATS, NUM_INTEGERS, collide, find_new
-from envs.walker.contact_solver import FACE_NX, MOST_SLOTS, ORDER, SLOT, lay_out, store
+from envs.walker.contact_solver import (
+    COLUMN,
+    COLUMNS,
+    COUNT,
+    FACE_NX,
+    MOST_SLOTS,
+    ORDER,
+    PAIRS,
+    SLOT,
+    VECTOR,
+    lay_out,
+    line_up,
+    store,
+)
 from envs.walker.impact import solve_impacts
 from envs.walker.joints import HIP_2_LIMITS, HIP_LIMITS, HIP_POINTS, KNEE_LIMITS, KNEE_POINTS
 from envs.walker.terrain import GROUND
@@ -96,13 +117,17 @@ class World(NamedTuple):
     ground: np.ndarray  # (LANES, GROUND, GROUND_FLOATS)
     alive: np.ndarray  # (LANES,) whether an episode is in the lane
     # what a step needs and leaves nothing in
+    q: np.ndarray  # rows as in `s`, a walker in each column: what is solved
+    order: np.ndarray  # (LANES,) the lane in each column
+    touching: np.ndarray  # (LANES, NUM_BODIES + 1) how often each body touches, and by what the lanes are lined up
     c: np.ndarray  # the slots' rows
-    owner: np.ndarray  # (MOST_SLOTS, LANES) the contact in a slot, or -1
+    owner: np.ndarray  # (MOST_SLOTS, LANES) the contact in a slot's column, or -1
+    slots: np.ndarray  # (MOST_SLOTS, 3) the columns of each slot
     starts: np.ndarray  # (NUM_BODIES + 1,) each body's slots, in the order of the island
-    few: np.ndarray  # rows as in `s`, of lanes that need more corrections than others
+    few: np.ndarray  # rows as in `q`, of walkers that need more corrections than others
+    few_c: np.ndarray
     few_slots: np.ndarray
-    stops: np.ndarray  # (NUM_BODIES,) where their slots end
-    columns: np.ndarray  # (LANES,) which lanes they are
+    columns: np.ndarray  # (LANES,) which columns they are
     passed: np.ndarray  # (GROUND + NUM_BODIES,)
     simplex: np.ndarray
     indices: np.ndarray
@@ -120,12 +145,16 @@ def new_world():
         np.zeros((LANES, NUM_BODIES, GROUND), np.bool_),
         np.zeros((LANES, GROUND, GROUND_FLOATS), np.float32),
         np.zeros(LANES, np.bool_),
+        np.zeros(NUM_ROWS * LANES, np.float32),
+        np.zeros(LANES, np.int64),
+        np.zeros((LANES, NUM_BODIES + 1), np.int64),
         np.zeros(MOST_SLOTS * SLOT, np.float32),
         np.zeros((MOST_SLOTS, LANES), np.int64),
+        np.zeros((MOST_SLOTS, 3), np.int64),
         np.zeros(NUM_BODIES + 1, np.int64),
         np.zeros(NUM_ROWS * LANES, np.float32),
         np.zeros(MOST_SLOTS * SLOT, np.float32),
-        np.zeros(NUM_BODIES, np.int64),
+        np.zeros((MOST_SLOTS, 3), np.int64),
         np.zeros(LANES, np.int64),
         np.zeros(GROUND + NUM_BODIES, np.float32),
         np.zeros((4, 7), np.float32),
@@ -138,7 +167,8 @@ def new_world():
 @inlined
 def step(world, lanes):
     """Move the first lanes on by one step. In place in the environment's step, so that it is compiled once."""
-    s, c, contacts, numbers, counts = world.s, world.c, world.contacts, world.numbers, world.counts
+    s, q, c, contacts, numbers, counts = world.s, world.q, world.c, world.contacts, world.numbers, world.counts
+    owner, starts, slots, touching, order = world.owner, world.starts, world.slots, world.touching, world.order
     for lane in range(lanes):
         if world.alive[lane]:
             collide(s, contacts, numbers, counts, world.ground, world.near, lane)
@@ -147,22 +177,14 @@ def step(world, lanes):
             s[body * BODY + AWAKE + i] = ONE
     for part in range(NUM_BODIES):
         integrate_velocity(s, part * BODY & NOT_NEGATIVE, INVERSE_MASS[part], FORCE, lanes)
-    lay_out(s, c, world.owner, world.starts, contacts, numbers, counts, world.alive, lanes)
-    prepare_joints(s, lanes)
-    solve_velocities(s, c, world.starts, lanes)
-    store(c, world.owner, world.starts, numbers, lanes)
-    solve_positions(
-        s,
-        c,
-        world.owner,
-        world.starts,
-        world.alive,
-        world.few,
-        world.few_slots,
-        world.stops,
-        world.columns,
-        lanes,
-    )
+    line_up(contacts, counts, world.alive, touching, order, lanes)
+    take(s, q, order, world.alive, lanes)
+    lay_out(q, c, owner, starts, slots, touching, order, contacts, numbers, counts, lanes)
+    prepare_joints(q, lanes)
+    solve_velocities(q, c, slots, starts, lanes)
+    store(c, owner, starts, slots, order, numbers)
+    solve_positions(q, c, owner, starts, slots, world.few, world.few_c, world.few_slots, world.columns, lanes)
+    give(s, q, order, lanes)
     for i in range(lanes & -WIDTH):
         s[FORCE + i] = ZERO
     place_bodies(s, lanes)
@@ -190,6 +212,42 @@ def step(world, lanes):
                 world.edge,
                 lane,
             )
+
+
+# The rows that are solved, and those that the solvers read beside them.
+SOLVED_ROWS = np.array(
+    [body + row for body in range(0, JOINTS_AT, BODY) for row in (X, Y, A, VX, VY, W)]
+    + [
+        joint + row
+        for joint in range(JOINTS_AT, JOINTS_END, JOINT)
+        for row in (IMPULSE_X, IMPULSE_Y, IMPULSE_Z, MOTOR, LIMIT)
+    ]
+    + [SOLVED]
+)
+READ_ROWS = np.array(
+    [body + row for body in range(0, JOINTS_AT, BODY) for row in (SIN, COS)]
+    + [joint + row for joint in range(JOINTS_AT, JOINTS_END, JOINT) for row in (SPEED, MOST)]
+    + [RATIO]
+)
+
+
+@kernel
+def take(s, q, order, alive, lanes):
+    """The walkers into their columns."""
+    for lane in range(lanes):
+        s[SOLVED + lane] = ZERO if alive[lane] else ONE
+    for rows in (SOLVED_ROWS, READ_ROWS):
+        for row in rows:
+            for k in range(lanes & -WIDTH):
+                q[row + k] = s[row + order[k]]
+
+
+@kernel
+def give(s, q, order, lanes):
+    """And back, as far as they have changed."""
+    for row in SOLVED_ROWS:
+        for k in range(lanes & -WIDTH):
+            s[row + order[k]] = q[row + k]
 
 
 @kernel
@@ -239,73 +297,106 @@ def prepare_joints(s, lanes):
     )
 
 
-@kernel
-def _knee_2(s, limited, lanes):
-    joints.solve_velocity(
-        s, KNEE_2_AT, THIGH_2_AT, SHIN_2_AT, THIGH_MASS, THIGH_INERTIA, SHIN_MASS, SHIN_INERTIA, limited, lanes
-    )
+@inlined
+def _hip(s, i):
+    joints.velocity_in_lane(s, HIP_AT, HULL_AT, THIGH_AT, HULL_MASS, HULL_INERTIA, THIGH_MASS, THIGH_INERTIA, i)
+
+
+@inlined
+def _hip_2(s, i):
+    joints.velocity_in_lane(s, HIP_2_AT, HULL_AT, THIGH_2_AT, HULL_MASS, HULL_INERTIA, THIGH_MASS, THIGH_INERTIA, i)
+
+
+@inlined
+def _knee(s, i):
+    joints.velocity_in_lane(s, KNEE_AT, THIGH_AT, SHIN_AT, THIGH_MASS, THIGH_INERTIA, SHIN_MASS, SHIN_INERTIA, i)
+
+
+@inlined
+def _knee_2(s, i):
+    joints.velocity_in_lane(s, KNEE_2_AT, THIGH_2_AT, SHIN_2_AT, THIGH_MASS, THIGH_INERTIA, SHIN_MASS, SHIN_INERTIA, i)
 
 
 @kernel
-def _hip_2(s, limited, lanes):
-    joints.solve_velocity(
-        s, HIP_2_AT, HULL_AT, THIGH_2_AT, HULL_MASS, HULL_INERTIA, THIGH_MASS, THIGH_INERTIA, limited, lanes
-    )
+def _first(s, lanes):
+    for i in range(lanes & -WIDTH):
+        _knee_2(s, i)
+    for i in range(lanes & -WIDTH):
+        _hip_2(s, i)
 
 
 @kernel
-def _hip(s, limited, lanes):
-    joints.solve_velocity(
-        s, HIP_AT, HULL_AT, THIGH_AT, HULL_MASS, HULL_INERTIA, THIGH_MASS, THIGH_INERTIA, limited, lanes
-    )
+def _hip_and_next_knee_2(s, lanes):
+    for i in range(lanes & -WIDTH):
+        _hip(s, i)
+        _knee_2(s, i)
 
 
 @kernel
-def _knee(s, limited, lanes):
-    joints.solve_velocity(
-        s, KNEE_AT, THIGH_AT, SHIN_AT, THIGH_MASS, THIGH_INERTIA, SHIN_MASS, SHIN_INERTIA, limited, lanes
-    )
+def _knee_and_next_hip_2(s, lanes):
+    for i in range(lanes & -WIDTH):
+        _knee(s, i)
+        _hip_2(s, i)
 
 
 @kernel
-def _touching(s, c, starts, lanes):
+def _last_hip(s, lanes):
+    for i in range(lanes & -WIDTH):
+        _hip(s, i)
+
+
+@kernel
+def _last_knee(s, lanes):
+    for i in range(lanes & -WIDTH):
+        _knee(s, i)
+
+
+@kernel
+def _touching(s, c, slots, starts, first, stop):
     """A loop, not a call for each body: every call would be compiled and optimised by itself, at every level above."""
-    for b in range(NUM_BODIES):
+    for b in range(first, stop):
         part = ORDER[b]
-        contact_solver.solve_velocity(
-            s, c, part * BODY, INVERSE_MASS[part], INVERSE_INERTIA[part], starts[b], starts[b + 1], lanes
-        )
+        mass, inertia = INVERSE_MASS[part], INVERSE_INERTIA[part]
+        contact_solver.solve_velocity(s, c, slots, part * BODY, mass, inertia, starts[b], starts[b + 1])
 
 
 @kernel
-def solve_velocities(s, c, starts, lanes):
-    """180 iterations of joints and contacts. (They seldom come to rest before: the last bits go on to change.)"""
-    knee_2, hip_2 = joints.at_limit(s, KNEE_2_AT, lanes), joints.at_limit(s, HIP_2_AT, lanes)
-    hip, knee = joints.at_limit(s, HIP_AT, lanes), joints.at_limit(s, KNEE_AT, lanes)
-    for _ in range(VELOCITY_ITERATIONS):
-        _knee_2(s, knee_2, lanes)
-        _hip_2(s, hip_2, lanes)
-        _hip(s, hip, lanes)
-        _knee(s, knee, lanes)
-        _touching(s, c, starts, lanes)
+def solve_velocities(s, c, slots, starts, lanes):
+    """180 iterations of joints and contacts. (They seldom come to rest before: the last bits go on to change.)
+
+    Box2D goes through knee 2, hip 2, hip, knee and the contacts of the bodies in ORDER, each of which waits for the one
+    before. Here each stands beside the one of the next iteration that has no body with it in common.
+    """
+    _first(s, lanes)
+    for n in range(1, VELOCITY_ITERATIONS + 1):
+        _touching(s, c, slots, starts, 0, 2)
+        if n < VELOCITY_ITERATIONS:
+            _hip_and_next_knee_2(s, lanes)
+        else:
+            _last_hip(s, lanes)
+        _touching(s, c, slots, starts, 2, 3)
+        if n < VELOCITY_ITERATIONS:
+            _knee_and_next_hip_2(s, lanes)
+        else:
+            _last_knee(s, lanes)
+        _touching(s, c, slots, starts, 3, 5)
 
 
 @kernel
-def solve_positions(s, c, owner, starts, alive, few, few_slots, stops, columns, lanes):
-    """Velocities into positions, then up to 60 corrections of each lane until its errors are small.
+def solve_positions(s, c, owner, starts, slots, few, few_c, few_slots, columns, lanes):
+    """Velocities into positions, then up to 60 corrections of each walker until its errors are small.
 
-    Two are enough for most lanes; others, as of a walker that stands with a knee at its limit, need all of them. These
-    move together, into as few vectors as they fill.
+    Two are enough for most; others, as a walker that stands with a knee at its limit, need all of them. These move
+    together, into as few vectors as they fill.
     """
     for part in range(NUM_BODIES):
         integrate_position(s, part * BODY & NOT_NEGATIVE, lanes)
-    for i in range(lanes):
-        s[SOLVED + i] = ZERO if alive[i] else ONE
     # A bare FIRST_ITERATIONS is a type of its own, for which all of it would be compiled once more.
-    if _correct(s, c, starts, starts[1:], np.int64(FIRST_ITERATIONS), lanes):
+    if _correct(s, c, starts, slots, np.int64(FIRST_ITERATIONS), lanes):
         return
-    count = _gather(s, c, owner, starts, few, few_slots, stops, columns, lanes)
-    _correct(few, few_slots, starts, stops, POSITION_ITERATIONS - FIRST_ITERATIONS, (count + WIDTH - 1) & -WIDTH)
+    count = _gather(s, c, owner, starts, slots, few, few_c, few_slots, columns, lanes)
+    rest = POSITION_ITERATIONS - FIRST_ITERATIONS
+    _correct(few, few_c, starts, few_slots, rest, (count + WIDTH - 1) & -WIDTH)
     for k in range(count):
         for body in range(0, JOINTS_AT, BODY):
             for row in (X, Y, A):
@@ -314,12 +405,12 @@ def solve_positions(s, c, owner, starts, alive, few, few_slots, stops, columns, 
 
 
 @kernel
-def _correct(s, c, starts, stops, iterations, lanes):
-    """So many corrections at most; whether they are enough for all lanes."""
+def _correct(s, c, starts, slots, iterations, lanes):
+    """So many corrections at most; whether they are enough for all."""
     for _ in range(iterations):
         for i in range(lanes & -WIDTH):
             s[SEPARATION + i] = ZERO
-        _apart(s, c, starts, stops, lanes)
+        _apart(s, c, slots, starts)
         _joined(s, lanes)
         solved = True
         for i in range(lanes & -WIDTH):
@@ -333,12 +424,12 @@ def _correct(s, c, starts, stops, iterations, lanes):
 
 
 @kernel
-def _gather(s, c, owner, starts, few, few_slots, stops, columns, lanes):
-    """What corrections need of the lanes that are not SOLVED, side by side; their number."""
+def _gather(s, c, owner, starts, slots, few, few_c, few_slots, columns, lanes):
+    """What corrections need of the walkers that are not SOLVED, side by side; their number."""
     count = 0
-    for lane in range(lanes):
-        if s[SOLVED + lane] != ONE:
-            columns[count] = lane
+    for k in range(lanes):
+        if s[SOLVED + k] != ONE:
+            columns[count] = k
             count += 1
     for k in range(count):
         for body in range(0, JOINTS_AT, BODY):
@@ -347,25 +438,31 @@ def _gather(s, c, owner, starts, few, few_slots, stops, columns, lanes):
         for joint in range(JOINTS_AT, JOINTS_END, JOINT):
             few[joint + LIMIT + k] = s[joint + LIMIT + columns[k]]
         few[SOLVED + k] = s[SOLVED + columns[k]]
-    for k in range(count, (count + WIDTH - 1) & -WIDTH):
+    wide = (count + WIDTH - 1) & -WIDTH
+    for k in range(count, wide):
         few[SOLVED + k] = ONE
-    for b in range(NUM_BODIES):
-        stops[b] = starts[b]
-        for slot in range(starts[b], starts[b + 1]):
-            for k in range(count):
-                if owner[slot, columns[k]] >= 0:
-                    stops[b] = slot + 1
-                for row in range(slot * SLOT + FACE_NX, (slot + 1) * SLOT, LANES):
-                    few_slots[row + k] = c[row + columns[k]]
+    for slot in range(starts[NUM_BODIES]):
+        first, stop = wide, 0
+        for k in range(count):
+            if owner[slot, columns[k]] >= 0:
+                first, stop = min(first, k), k + 1
+        first &= -VECTOR
+        few_slots[slot, COLUMN], few_slots[slot, PAIRS] = first, slots[slot, PAIRS]
+        few_slots[slot, COLUMNS] = max(min((stop + VECTOR - 1) & -VECTOR, wide) - first, 0)
+        for k in range(first, stop):
+            for row in range(slot * SLOT + FACE_NX, (slot + 1) * SLOT, LANES):
+                few_c[row + k] = c[row + columns[k]] if owner[slot, columns[k]] >= 0 else ZERO
+        for k in range(max(first, stop), first + few_slots[slot, COLUMNS]):
+            few_c[slot * SLOT + COUNT + k] = ZERO
     return count
 
 
 @kernel
-def _apart(s, c, starts, stops, lanes):
+def _apart(s, c, slots, starts):
     for b in range(NUM_BODIES):
-        part, start, stop = ORDER[b], starts[b], stops[b]
+        part, start, stop = ORDER[b], starts[b], starts[b + 1]
         cx, cy, mass, inertia = CENTER[part, 0], CENTER[part, 1], INVERSE_MASS[part], INVERSE_INERTIA[part]
-        contact_solver.solve_position(s, c, part * BODY, cx, cy, mass, inertia, start, stop, lanes)
+        contact_solver.solve_position(s, c, slots, part * BODY, cx, cy, mass, inertia, start, stop)
 
 
 @kernel
