@@ -74,7 +74,7 @@ from envs.walker.simulation import new_world as new_arrays
 from envs.walker.simulation import step as move_on
 from envs.walker.terrain import GRASS, LENGTH, START_X, START_Y, STEP, terrain
 from networks.compiled import LANES, WIDTH
-from networks.jit import kernel
+from networks.jit import kernel, lean
 
 TORQUE, HIP_SPEED, KNEE_SPEED = 80.0, 4.0, 6.0
 WIDTH_SHOWN, HEIGHT_SHOWN = 600 / SCALE, 400 / SCALE  # of the window, by which velocities are scaled
@@ -103,7 +103,7 @@ def start_of(parameters: Walker, seed: int) -> npt.NDArray[np.float64]:
     return _packed(world, heights)
 
 
-@kernel
+@lean
 def _put_up(world, heights, force):
     """The walker of Gymnasium's reset in lane 0, before its first step."""
     s = world.s
@@ -155,7 +155,7 @@ def _packed(world, heights):
     return first
 
 
-@kernel
+@lean
 def start(world, state, lane, first):
     for row in range(NUM_ROWS):
         world.s[row * LANES + lane] = np.float32(first[row])
@@ -190,13 +190,13 @@ def move(world, lane, source):
     world.ground[lane] = world.ground[source]
 
 
-@kernel
+@lean
 def shaping(s, lane):
     """What progress and an upright hull are worth; a step's reward is its change."""
     return 130.0 * np.float64(s[HULL_AT + PX + lane]) / SCALE - 5.0 * abs(np.float64(s[HULL_AT + A + lane]))
 
 
-@kernel
+@lean
 def observe(world, state, values, row, lanes):
     s = world.s
     for lane in range(lanes):
@@ -211,7 +211,7 @@ def observe(world, state, values, row, lanes):
         cast(s, world.ground, lane, values, row + 14)
 
 
-@kernel
+@lean
 def _leg(s, values, row, thigh, shin, reference, touch, lane):
     hip = (s[thigh + A + lane] - s[HULL_AT + A + lane]) - reference
     hip_speed = s[thigh + W + lane] - s[HULL_AT + W + lane]
@@ -224,7 +224,7 @@ def _leg(s, values, row, thigh, shin, reference, touch, lane):
     values[row + 4, lane] = s[touch + lane]
 
 
-@kernel
+@lean
 def step(world, state, lanes):
     s = world.s
     _set_motor(s, HIP_AT, state, ACTION, HIP_SPEED, lanes)
@@ -237,7 +237,7 @@ def step(world, state, lanes):
             _reward(s, state, lane)
 
 
-@kernel
+@lean
 def _set_motor(s, joint, state, action_at, speed, lanes):
     for i in range(lanes & -WIDTH):
         action = state[action_at + i]
@@ -250,7 +250,7 @@ def _set_motor(s, joint, state, action_at, speed, lanes):
         s[joint + MOST + i] = DT * np.float32(TORQUE * size)
 
 
-@kernel
+@lean
 def _reward(s, state, lane):
     now = shaping(s, lane)
     for k in range(4):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from envs.walker.rotation import sine_cosine
 from networks.compiled import LANES, WIDTH
-from networks.jit import inlined, kernel
+from networks.jit import inlined, lean
 
 F = np.float32
 ZERO, HALF, ONE = F(0), F(0.5), F(1)
@@ -171,6 +171,13 @@ def clamp(a, low, high):
 
 
 @inlined
+def copy_row(array, source, target):
+    """By a loop, since numba makes a new array where one row is assigned to another."""
+    for k in range(array.shape[1]):
+        array[target, k] = array[source, k]
+
+
+@inlined
 def integrate_velocity(s, body, inverse_mass, force_at, lanes):
     """Gravity, and the force on the hull, for one body in all lanes (semi-implicit Euler, first half)."""
     for i in range(lanes & -WIDTH):
@@ -211,7 +218,7 @@ def frame_in_lane(s, body, number, i):
     s[body + PY + i] = s[body + Y + i] - (sine * CENTER[number, 0] + cosine * CENTER[number, 1])
 
 
-@kernel
+@lean
 def place(s, body, number, lanes):
     """Frame, vertices and box of a body in all lanes."""
     for i in range(lanes & -WIDTH):
@@ -219,7 +226,7 @@ def place(s, body, number, lanes):
     enclose(s, body, number, 0, lanes & -WIDTH)
 
 
-@kernel
+@lean
 def enclose(s, body, number, first, stop):
     """Vertices and box of a body in lanes first..stop - 1, from its frame."""
     for k in range(NUM_VERTICES[number]):
@@ -248,7 +255,7 @@ def enclose(s, body, number, first, stop):
         s[body + HIGH_X + i], s[body + HIGH_Y + i] = s[body + HIGH_X + i] + RADIUS, s[body + HIGH_Y + i] + RADIUS
 
 
-@kernel
+@lean
 def move_box(s, body, i, low_x, low_y, high_x, high_y, dx, dy):
     """Widen the box of lane i's body where it no longer holds all of (low, high); says whether it had to.
 

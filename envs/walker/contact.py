@@ -38,12 +38,13 @@ from envs.walker.bodies import (
     VERTICES,
     ZERO,
     F,
+    copy_row,
     maximum,
     minimum,
 )
 from envs.walker.terrain import GROUND, GROUND_X, STEP
 from networks.compiled import LANES
-from networks.jit import kernel
+from networks.jit import lean
 
 MOST_CONTACTS = 128  # of a lane; a body that moves as far as one step allows is near 25 pieces of ground
 # A contact's integers: body and ground; points that touch, whether it touches, and whether the continuous step uses it;
@@ -65,7 +66,7 @@ RELATIVE, ABSOLUTE = F(0.98), F(0.001)  # by how much a body's face must be the 
 INVERSE_STEP = 1.0 / STEP
 
 
-@kernel
+@lean
 def lay_ground(ground, lane, heights):
     """The pieces of ground (GROUND, GROUND_FLOATS) of a lane, from the heights (LENGTH,) of their ends."""
     for g in range(GROUND):
@@ -79,7 +80,7 @@ def lay_ground(ground, lane, heights):
         ground[lane, g, BOX_HIGH] = (maximum(left, right) + RADIUS) + AABB_MARGIN
 
 
-@kernel
+@lean
 def find_new(s, contacts, numbers, counts, ground, near, lane, moved):
     """Add the contacts of the bodies in `moved` (a bit each), by ground and body."""
     if moved == 0:
@@ -105,14 +106,14 @@ def find_new(s, contacts, numbers, counts, ground, near, lane, moved):
                 wake(s, part * BODY, lane)
 
 
-@kernel
+@lean
 def wake(s, body, lane):
     if s[body + AWAKE + lane] == ZERO:
         s[body + AWAKE + lane] = ONE
         s[body + STILL + lane] = ZERO
 
 
-@kernel
+@lean
 def overlaps(s, ground, lane, part, g):
     """Whether the widened boxes of a body and a piece of ground do."""
     body = part * BODY
@@ -123,7 +124,7 @@ def overlaps(s, ground, lane, part, g):
     return not (above > ZERO or below > ZERO)
 
 
-@kernel
+@lean
 def collide(s, contacts, numbers, counts, ground, near, lane):
     """Drop the contacts whose boxes parted and look anew where the others touch; newest first."""
     kept = 0
@@ -142,13 +143,13 @@ def collide(s, contacts, numbers, counts, ground, near, lane):
         for n in range(counts[lane]):
             if contacts[lane, n, PART] >= 0:
                 if free < n:
-                    contacts[lane, free] = contacts[lane, n]
-                    numbers[lane, free] = numbers[lane, n]
+                    copy_row(contacts[lane], n, free)
+                    copy_row(numbers[lane], n, free)
                 free += 1
         counts[lane] = free
 
 
-@kernel
+@lean
 def begin(s, lane, part):
     """What Gymnasium's ContactDetector notes when a contact begins to touch."""
     if part == HULL:
@@ -159,7 +160,7 @@ def begin(s, lane, part):
         s[TOUCH_2 + lane] = ONE
 
 
-@kernel
+@lean
 def end(s, lane, part):
     """And when one no longer does, even where another of this body still does."""
     if part == SHIN:
@@ -168,7 +169,7 @@ def end(s, lane, part):
         s[TOUCH_2 + lane] = ZERO
 
 
-@kernel
+@lean
 def update(s, contacts, numbers, ground, lane, n):
     """Where contact n touches now (b2Contact::Update): points that stay keep their impulses."""
     contact, number = contacts[lane, n], numbers[lane, n]
@@ -194,13 +195,13 @@ def update(s, contacts, numbers, ground, lane, n):
             end(s, lane, contact[PART])
 
 
-@kernel
+@lean
 def feature(index_ground, index_body, face_ground, face_body):
     """What makes a point: a corner or a face (1) of the ground and of the body, by number."""
     return index_ground | index_body << 8 | face_ground << 16 | face_body << 24
 
 
-@kernel
+@lean
 def touch(s, contact, number, ground, lane):
     """The points where a body and a piece of ground touch (b2EPCollider::Collide for an edge without neighbours)."""
     contact[POINTS] = 0
@@ -290,7 +291,7 @@ def touch(s, contact, number, ground, lane):
     contact[POINTS] = points
 
 
-@kernel
+@lean
 def clip(ax, ay, bx, by, key_a, key_b, index_a, index_b, sx, sy, offset, corner):
     """The part of edge a-b behind a line (b2ClipSegmentToLine); whether two points are left, and they."""
     da, db = (sx * ax + sy * ay) - offset, (sx * bx + sy * by) - offset

@@ -60,7 +60,7 @@ from envs.walker.contact import (
 )
 from envs.walker.rotation import sine_cosine
 from networks.compiled import LANES, WIDTH
-from networks.jit import inlined, kernel
+from networks.jit import inlined, lean
 
 MOST_SLOTS = 160
 # Rows of a slot: normal, friction, the points from the body's centre of mass, effective masses, impulses, the block of
@@ -79,7 +79,7 @@ VECTOR = 16  # columns; a slot's begin and end at a multiple
 COLUMN, COLUMNS, PAIRS = range(3)  # of a slot: its first column, their number, whether one has a contact of two points
 
 
-@kernel
+@lean
 def line_up(contacts, counts, alive, touching, order, lanes):
     """Columns for the lanes: order[k] is the lane in column k, touching[lane, part] how often a body of it touches.
 
@@ -103,7 +103,7 @@ def line_up(contacts, counts, alive, touching, order, lanes):
         order[k] = lane
 
 
-@kernel
+@lean
 def lay_out(s, c, owner, starts, slots, touching, order, contacts, numbers, counts, lanes):
     """Slots starts[b]..starts[b + 1] - 1 of each body in the order of the island, prepared and with warm impulses."""
     starts[0] = 0
@@ -148,7 +148,7 @@ def lay_out(s, c, owner, starts, slots, touching, order, contacts, numbers, coun
                     slot += 1
 
 
-@kernel
+@lean
 def take(c, at, contact, number):
     """The contact's geometry into its place in a slot."""
     c[at + FACE_NX], c[at + FACE_NY] = number[NORMAL_X], number[NORMAL_Y]
@@ -159,7 +159,7 @@ def take(c, at, contact, number):
     c[at + COUNT] = ONE if contact[POINTS] == 1 else ONE + ONE
 
 
-@kernel
+@lean
 def prepare(c, at, part, x, y, sine, cosine, points):
     """Normal, points and effective masses (InitializeVelocityConstraints) for a body's place; impulses are zero."""
     mass, inertia = INVERSE_MASS[part], INVERSE_INERTIA[part]
@@ -203,7 +203,7 @@ def prepare(c, at, part, x, y, sine, cosine, points):
             c[at + TANGENT_MASS_2] = ZERO
 
 
-@kernel
+@lean
 def warm(s, c, at, part, body):
     """The impulses of the step before; of one point where the block is of one."""
     mass, inertia = INVERSE_MASS[part], INVERSE_INERTIA[part]
@@ -278,7 +278,7 @@ def two_in_lane(s, c, body, mass, inertia, at, i):
     s[body + W + i] = w + inertia * ((r1x * p1y - r1y * p1x) + (r2x * p2y - r2y * p2x))
 
 
-@kernel
+@lean
 def solve_velocity(s, c, slots, body, mass, inertia, start, stop):
     """One iteration of a body's slots."""
     for slot in range(start, stop):
@@ -291,7 +291,7 @@ def solve_velocity(s, c, slots, body, mass, inertia, start, stop):
                 one_in_lane(s, c, here, mass, inertia, at, i)
 
 
-@kernel
+@lean
 def store(c, owner, starts, slots, order, numbers):
     """Keep the impulses for the next step."""
     for slot in range(starts[NUM_BODIES]):
@@ -337,7 +337,7 @@ def position_in_lane(s, c, body, cx, cy, mass, inertia, at, factor, column, poin
     s[SEPARATION + column + i] = deepest
 
 
-@kernel
+@lean
 def solve_position(s, c, slots, body, cx, cy, mass, inertia, start, stop):
     """One iteration of a body's slots."""
     for slot in range(start, stop):

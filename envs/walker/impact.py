@@ -53,6 +53,7 @@ from envs.walker.bodies import (
     X,
     Y,
     bounded,
+    copy_row,
     enclose,
     frame_in_lane,
     maximum,
@@ -93,7 +94,7 @@ from envs.walker.contact_solver import (
 from envs.walker.rotation import sine_cosine
 from envs.walker.terrain import GROUND_X
 from networks.compiled import LANES
-from networks.jit import kernel
+from networks.jit import lean
 
 TWO, QUARTER, THREE, EIGHTH = F(2), F(0.25), F(3), F(0.125)
 TARGET = max(SLOP, RADIUS + RADIUS - THREE * SLOP)
@@ -110,7 +111,7 @@ SX0, SY0, SA0, SX1, SY1, SA1 = range(6)
 GX, GY, QX, QY, DX, DY, PART_OF = range(7)
 
 
-@kernel
+@lean
 def frame(part, sweep, time):
     """Origin, sine and cosine of a body at a time in [0, 1] of its sweep (b2Sweep::GetTransform)."""
     rest = ONE - time
@@ -121,7 +122,7 @@ def frame(part, sweep, time):
     return x, y, sine, cosine
 
 
-@kernel
+@lean
 def support(part, dx, dy):
     """The body's vertex that lies furthest in a direction of its own frame."""
     best, most = 0, VERTICES[part, 0, 0] * dx + VERTICES[part, 0, 1] * dy
@@ -132,7 +133,7 @@ def support(part, dx, dy):
     return best
 
 
-@kernel
+@lean
 def _corner(simplex, indices, k, edge, part, px, py, sine, cosine, a, b):
     """Corner k of the simplex from point a of the ground and vertex b of the body."""
     indices[k, 0], indices[k, 1] = a, b
@@ -143,7 +144,7 @@ def _corner(simplex, indices, k, edge, part, px, py, sine, cosine, a, b):
     simplex[k, DX], simplex[k, DY] = qx - gx, qy - gy
 
 
-@kernel
+@lean
 def _metric(simplex, count):
     """Length or area of a simplex."""
     if count < 2:
@@ -156,7 +157,7 @@ def _metric(simplex, count):
     return ux * vy - uy * vx
 
 
-@kernel
+@lean
 def _solve_2(simplex, indices):
     """The closest point of a line segment to the origin; the number of corners that carry it."""
     w1x, w1y, w2x, w2y = simplex[0, DX], simplex[0, DY], simplex[1, DX], simplex[1, DY]
@@ -168,14 +169,15 @@ def _solve_2(simplex, indices):
     d1 = w2x * ex + w2y * ey
     if d1 <= ZERO:
         simplex[1, PART_OF] = ONE
-        simplex[0], indices[0] = simplex[1], indices[1]
+        copy_row(simplex, 1, 0)
+        copy_row(indices, 1, 0)
         return 1
     inverse = ONE / (d1 + d2)
     simplex[0, PART_OF], simplex[1, PART_OF] = d1 * inverse, d2 * inverse
     return 2
 
 
-@kernel
+@lean
 def _solve_3(simplex, indices):
     """The closest point of a triangle to the origin."""
     w1x, w1y, w2x, w2y = simplex[0, DX], simplex[0, DY], simplex[1, DX], simplex[1, DY]
@@ -196,31 +198,35 @@ def _solve_3(simplex, indices):
     if d13_1 > ZERO and d13_2 > ZERO and d2 <= ZERO:
         inverse = ONE / (d13_1 + d13_2)
         simplex[0, PART_OF], simplex[2, PART_OF] = d13_1 * inverse, d13_2 * inverse
-        simplex[1], indices[1] = simplex[2], indices[2]
+        copy_row(simplex, 2, 1)
+        copy_row(indices, 2, 1)
         return 2
     if d12_1 <= ZERO and d23_2 <= ZERO:
         simplex[1, PART_OF] = ONE
-        simplex[0], indices[0] = simplex[1], indices[1]
+        copy_row(simplex, 1, 0)
+        copy_row(indices, 1, 0)
         return 1
     if d13_1 <= ZERO and d23_1 <= ZERO:
         simplex[2, PART_OF] = ONE
-        simplex[0], indices[0] = simplex[2], indices[2]
+        copy_row(simplex, 2, 0)
+        copy_row(indices, 2, 0)
         return 1
     if d23_1 > ZERO and d23_2 > ZERO and d1 <= ZERO:
         inverse = ONE / (d23_1 + d23_2)
         simplex[1, PART_OF], simplex[2, PART_OF] = d23_1 * inverse, d23_2 * inverse
-        simplex[0], indices[0] = simplex[2], indices[2]
+        copy_row(simplex, 2, 0)
+        copy_row(indices, 2, 0)
         return 2
     inverse = ONE / (d1 + d2 + d3)
     simplex[0, PART_OF], simplex[1, PART_OF], simplex[2, PART_OF] = d1 * inverse, d2 * inverse, d3 * inverse
     return 3
 
 
-@kernel
+@lean
 def distance(simplex, indices, count, metric, edge, part, px, py, sine, cosine):
     """Distance of the ground's edge (2, 2) and a body, whose frame is given; with corners and metric of the simplex.
 
-    `count` corners in `indices` are the first guess, with the metric that they had.
+    `count` corners in `indices` are the first guess, with the metric that they had; its second half keeps what was.
     """
     for k in range(count):
         _corner(simplex, indices, k, edge, part, px, py, sine, cosine, indices[k, 0], indices[k, 1])
@@ -233,10 +239,10 @@ def distance(simplex, indices, count, metric, edge, part, px, py, sine, cosine):
         _corner(simplex, indices, 0, edge, part, px, py, sine, cosine, 0, 0)
         simplex[0, PART_OF] = ONE
         count = 1
-    saved = np.zeros((4, 2), np.int32)
     for _ in range(20):
         before = count
-        saved[:] = indices
+        for k in range(count):
+            indices[4 + k, 0], indices[4 + k, 1] = indices[k, 0], indices[k, 1]
         if count == 2:
             count = _solve_2(simplex, indices)
         elif count == 3:
@@ -259,7 +265,7 @@ def distance(simplex, indices, count, metric, edge, part, px, py, sine, cosine):
         _corner(simplex, indices, count, edge, part, px, py, sine, cosine, a, b)
         repeated = False
         for k in range(before):
-            repeated |= a == saved[k, 0] and b == saved[k, 1]
+            repeated |= a == indices[4 + k, 0] and b == indices[4 + k, 1]
         if repeated:
             break
         count += 1
@@ -277,7 +283,7 @@ def distance(simplex, indices, count, metric, edge, part, px, py, sine, cosine):
 POINTS_AXIS, GROUND_AXIS, BODY_AXIS = range(3)
 
 
-@kernel
+@lean
 def axis_of(indices, count, edge, part, sweep, time):
     """The axis along which ground and body are apart: its kind, direction, and a point on its face."""
     px, py, sine, cosine = frame(part, sweep, time)
@@ -305,7 +311,7 @@ def axis_of(indices, count, edge, part, sweep, time):
     return GROUND_AXIS, ax, ay, fx, fy
 
 
-@kernel
+@lean
 def _normalized(x, y):
     length = np.sqrt(x * x + y * y)
     if length < EPSILON:
@@ -314,7 +320,7 @@ def _normalized(x, y):
     return x * inverse, y * inverse
 
 
-@kernel
+@lean
 def separation(kind, ax, ay, fx, fy, edge, part, sweep, time, a, b):
     """Separation along the axis at a time, of points a and b; where they are -1, of the deepest. Gives them too."""
     px, py, sine, cosine = frame(part, sweep, time)
@@ -334,7 +340,7 @@ def separation(kind, ax, ay, fx, fy, edge, part, sweep, time, a, b):
     return (qx - gx) * ax + (qy - gy) * ay, a, b
 
 
-@kernel
+@lean
 def time_of_impact(simplex, indices, edge, part, sweep):
     """Whether the body touches the ground during its sweep, and the part of it that has passed then."""
     turn = TWO * PI
@@ -378,7 +384,7 @@ def time_of_impact(simplex, indices, edge, part, sweep):
     return False, start
 
 
-@kernel
+@lean
 def clear(s, ground, lane, part, g):
     """Whether a body stays, in its whole sweep, so far above a piece of ground or beside it that there is no impact.
 
@@ -402,7 +408,7 @@ def clear(s, ground, lane, part, g):
     return True
 
 
-@kernel
+@lean
 def solve_impacts(s, c, contacts, numbers, counts, ground, near, passed, scratch, indices, sweep, edge, lane):
     """The impacts of a lane within this step, the earliest first."""
     for n in range(counts[lane]):
@@ -427,7 +433,7 @@ def solve_impacts(s, c, contacts, numbers, counts, ground, near, passed, scratch
         _solve(s, c, contacts, numbers, counts, ground, near, passed, lane, earliest, first)
 
 
-@kernel
+@lean
 def _time(s, contacts, ground, passed, scratch, indices, sweep, edge, lane, n):
     """When, in this step, contact n first touches; 1 where it does not."""
     part, g = contacts[lane, n, PART], contacts[lane, n, PIECE]
@@ -447,7 +453,7 @@ def _time(s, contacts, ground, passed, scratch, indices, sweep, edge, lane, n):
     return minimum(start + (ONE - start) * part_of_rest, ONE) if touches else ONE
 
 
-@kernel
+@lean
 def advance(s, body, passed, which, time):
     """The start of a body's sweep becomes where it is at a time (b2Sweep::Advance)."""
     share = (time - passed[which]) / (ONE - passed[which])
@@ -458,7 +464,7 @@ def advance(s, body, passed, which, time):
     passed[which] = time
 
 
-@kernel
+@lean
 def put(s, part, lane):
     """Frame, vertices and box of one lane's body."""
     body = part * BODY
@@ -466,7 +472,7 @@ def put(s, part, lane):
     enclose(s, body, part, lane, lane + 1)
 
 
-@kernel
+@lean
 def _solve(s, c, contacts, numbers, counts, ground, near, passed, lane, earliest, time):
     """The impact of one contact, with all others that the body then has."""
     part, piece = contacts[lane, earliest, PART], contacts[lane, earliest, PIECE]
@@ -511,7 +517,7 @@ def _solve(s, c, contacts, numbers, counts, ground, near, passed, lane, earliest
     find_new(s, contacts, numbers, counts, ground, near, lane, (1 << part) if moved else 0)
 
 
-@kernel
+@lean
 def _respond(s, c, part, lane, together, rest):
     """Positions, then velocities of the body from its contacts alone, then its motion for the rest of the step."""
     body, mass, inertia = part * BODY, INVERSE_MASS[part], INVERSE_INERTIA[part]
@@ -547,7 +553,7 @@ def _respond(s, c, part, lane, together, rest):
     put(s, part, lane)
 
 
-@kernel
+@lean
 def _swept(s, part, lane):
     """Displacement of the body's origin and the box around it from the impact to the end of the step."""
     at = part * BODY + lane

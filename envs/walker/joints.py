@@ -55,7 +55,7 @@ from envs.walker.bodies import (
 )
 from envs.walker.rotation import sine_cosine
 from networks.compiled import WIDTH
-from networks.jit import inlined, kernel
+from networks.jit import inlined, lean
 
 MOST_CORRECTION = F(8) / F(180) * PI  # of an angle, in one iteration (b2_maxAngularCorrection)
 LOWER, UPPER = F(1), F(2)  # values of LIMIT; 0 is neither
@@ -70,7 +70,7 @@ KNEE_POINTS = (F(0) - CENTER[THIGH, 0], F(-LEG_HEIGHT / 2) - CENTER[THIGH, 1], *
 assert CENTER[SHIN].tolist() == CENTER[THIGH].tolist()
 
 
-@kernel
+@lean
 def prepare(s, joint, a, b, mass_a, inertia_a, mass_b, inertia_b, points, limits, lanes):
     """What the iterations of a step need, the state of the limits, and the impulses of the step before."""
     for i in range(lanes & -WIDTH):
@@ -148,7 +148,7 @@ def velocity_in_lane(s, joint, a, b, mass_a, inertia_a, mass_b, inertia_b, i):
     s[b + VX + i], s[b + VY + i], s[b + W + i] = vbx + mass_b * x, vby + mass_b * y, wb + inertia_b * turn_b
 
 
-@kernel
+@lean
 def solve_position(s, joint, a, b, mass_a, inertia_a, mass_b, inertia_b, points, limits, lanes):
     """One iteration in the lanes that are not SOLVED yet (1); those that are wrong by more than a slop get -1."""
     motor_mass = ONE / (inertia_a + inertia_b)

@@ -7,14 +7,14 @@ import numpy as np
 from envs.walker.bodies import HULL_AT, MAX_FLOAT, ONE, PX, PY, SCALE, ZERO, minimum
 from envs.walker.contact import INVERSE_STEP, LEFT_Y, RIGHT_Y, UP_X, UP_Y
 from envs.walker.terrain import GROUND, GROUND_X
-from networks.jit import kernel
+from networks.jit import lean
 
 NUM_RAYS, RANGE = 10, 160 / SCALE
 RAY_X = np.array([math.sin(1.5 * i / 10.0) * RANGE for i in range(NUM_RAYS)])
 RAY_Y = np.array([math.cos(1.5 * i / 10.0) * RANGE for i in range(NUM_RAYS)])
 
 
-@kernel
+@lean
 def cast(s, ground, lane, values, row):
     """The share of each ray's length that is free, 1 where nothing is met, into values[row + ray, lane].
 
@@ -38,7 +38,7 @@ def cast(s, ground, lane, values, row):
         values[row + ray, lane] = minimum(nearest, ONE)
 
 
-@kernel
+@lean
 def meet(ground, lane, g, x, y, dx, dy):
     """Where the ray (x, y) + t (dx, dy) meets a piece of ground, t in [0, 1]; more where it does not."""
     x1, y1, nx, ny = GROUND_X[g], ground[lane, g, LEFT_Y], -ground[lane, g, UP_X], -ground[lane, g, UP_Y]

@@ -100,7 +100,7 @@ from envs.walker.impact import solve_impacts
 from envs.walker.joints import HIP_2_LIMITS, HIP_LIMITS, HIP_POINTS, KNEE_LIMITS, KNEE_POINTS
 from envs.walker.terrain import GROUND
 from networks.compiled import LANES, WIDTH
-from networks.jit import inlined, kernel
+from networks.jit import inlined, kernel, lean
 
 VELOCITY_ITERATIONS, POSITION_ITERATIONS, FIRST_ITERATIONS = 6 * 30, 2 * 30, 2
 JOINTS_END = JOINTS_AT + 4 * JOINT
@@ -158,7 +158,7 @@ def new_world():
         np.zeros(LANES, np.int64),
         np.zeros(GROUND + NUM_BODIES, np.float32),
         np.zeros((4, 7), np.float32),
-        np.zeros((4, 2), np.int32),
+        np.zeros((8, 2), np.int32),
         np.zeros(6, np.float32),
         np.zeros((2, 2), np.float32),
     )
@@ -231,7 +231,7 @@ READ_ROWS = np.array(
 )
 
 
-@kernel
+@lean
 def take(s, q, order, alive, lanes):
     """The walkers into their columns."""
     for lane in range(lanes):
@@ -242,7 +242,7 @@ def take(s, q, order, alive, lanes):
                 q[row + k] = s[row + order[k]]
 
 
-@kernel
+@lean
 def give(s, q, order, lanes):
     """And back, as far as they have changed."""
     for row in SOLVED_ROWS:
@@ -250,7 +250,7 @@ def give(s, q, order, lanes):
             s[row + order[k]] = q[row + k]
 
 
-@kernel
+@lean
 def prepare_joints(s, lanes):
     """In the order of the island: depth first from the newest body."""
     joints.prepare(
@@ -317,7 +317,7 @@ def _knee_2(s, i):
     joints.velocity_in_lane(s, KNEE_2_AT, THIGH_2_AT, SHIN_2_AT, THIGH_MASS, THIGH_INERTIA, SHIN_MASS, SHIN_INERTIA, i)
 
 
-@kernel
+@lean
 def _first(s, lanes):
     for i in range(lanes & -WIDTH):
         _knee_2(s, i)
@@ -325,33 +325,33 @@ def _first(s, lanes):
         _hip_2(s, i)
 
 
-@kernel
+@lean
 def _hip_and_next_knee_2(s, lanes):
     for i in range(lanes & -WIDTH):
         _hip(s, i)
         _knee_2(s, i)
 
 
-@kernel
+@lean
 def _knee_and_next_hip_2(s, lanes):
     for i in range(lanes & -WIDTH):
         _knee(s, i)
         _hip_2(s, i)
 
 
-@kernel
+@lean
 def _last_hip(s, lanes):
     for i in range(lanes & -WIDTH):
         _hip(s, i)
 
 
-@kernel
+@lean
 def _last_knee(s, lanes):
     for i in range(lanes & -WIDTH):
         _knee(s, i)
 
 
-@kernel
+@lean
 def _touching(s, c, slots, starts, first, stop):
     """A loop, not a call for each body: every call would be compiled and optimised by itself, at every level above."""
     for b in range(first, stop):
@@ -360,7 +360,7 @@ def _touching(s, c, slots, starts, first, stop):
         contact_solver.solve_velocity(s, c, slots, part * BODY, mass, inertia, starts[b], starts[b + 1])
 
 
-@kernel
+@lean
 def solve_velocities(s, c, slots, starts, lanes):
     """180 iterations of joints and contacts. (They seldom come to rest before: the last bits go on to change.)
 
@@ -382,7 +382,7 @@ def solve_velocities(s, c, slots, starts, lanes):
         _touching(s, c, slots, starts, 3, 5)
 
 
-@kernel
+@lean
 def solve_positions(s, c, owner, starts, slots, few, few_c, few_slots, columns, lanes):
     """Velocities into positions, then up to 60 corrections of each walker until its errors are small.
 
@@ -404,7 +404,7 @@ def solve_positions(s, c, owner, starts, slots, few, few_c, few_slots, columns, 
         s[SOLVED + columns[k]] = few[SOLVED + k]
 
 
-@kernel
+@lean
 def _correct(s, c, starts, slots, iterations, lanes):
     """So many corrections at most; whether they are enough for all."""
     for _ in range(iterations):
@@ -423,7 +423,7 @@ def _correct(s, c, starts, slots, iterations, lanes):
     return False
 
 
-@kernel
+@lean
 def _gather(s, c, owner, starts, slots, few, few_c, few_slots, columns, lanes):
     """What corrections need of the walkers that are not SOLVED, side by side; their number."""
     count = 0
@@ -457,7 +457,7 @@ def _gather(s, c, owner, starts, slots, few, few_c, few_slots, columns, lanes):
     return count
 
 
-@kernel
+@lean
 def _apart(s, c, slots, starts):
     for b in range(NUM_BODIES):
         part, start, stop = ORDER[b], starts[b], starts[b + 1]
@@ -465,7 +465,7 @@ def _apart(s, c, slots, starts):
         contact_solver.solve_position(s, c, slots, part * BODY, cx, cy, mass, inertia, start, stop)
 
 
-@kernel
+@lean
 def _joined(s, lanes):
     joints.solve_position(
         s,
@@ -511,7 +511,7 @@ def _joined(s, lanes):
     )
 
 
-@kernel
+@lean
 def _place(s, body, number, lanes):
     """A body's frame, vertices and box after the step; in an episode's first step the old ones are the start's own."""
     for i in range(lanes & -WIDTH):
@@ -528,13 +528,13 @@ def _place(s, body, number, lanes):
     place(s, body, number, lanes)
 
 
-@kernel
+@lean
 def place_bodies(s, lanes):
     for part in range(NUM_BODIES):
         _place(s, part * BODY & NOT_NEGATIVE, part, lanes)
 
 
-@kernel
+@lean
 def rest(s, lanes):
     """A walker whose parts have all been still for half a second falls asleep: its velocities become zero."""
     for i in range(lanes & -WIDTH):
@@ -556,7 +556,7 @@ def rest(s, lanes):
             s[body + AWAKE + i] = ZERO if asleep else ONE
 
 
-@kernel
+@lean
 def synchronize(s, part, lane):
     """Let the widened box hold the body's whole sweep; 1 where it had to be widened."""
     at = part * BODY + lane
