@@ -18,7 +18,10 @@ from envs.walker.bodies import (
     FAT_HIGH_Y,
     FAT_LOW_X,
     FAT_LOW_Y,
+    HIGH_X,
     HULL,
+    LOW_X,
+    LOW_Y,
     MAX_FLOAT,
     MOST_VERTICES,
     NORMALS,
@@ -62,6 +65,7 @@ _SKIN = RADIUS  # as 32-bit floats, in the order of Box2D
 BOX_LEFT = (GROUND_X[:-1] - _SKIN) - AABB_MARGIN
 BOX_RIGHT = (GROUND_X[1:] + _SKIN) + AABB_MARGIN
 TOLERANCE = F(2) * RADIUS  # shapes with skins touch at this distance
+APART = TOLERANCE + F(1e-3)  # whatever the rounding
 RELATIVE, ABSOLUTE = F(0.98), F(0.001)  # by how much a body's face must be the better reference
 INVERSE_STEP = 1.0 / STEP
 
@@ -131,7 +135,10 @@ def collide(s, contacts, numbers, counts, ground, near, lane):
     for n in range(counts[lane] - 1, -1, -1):
         part, g = contacts[lane, n, PART], contacts[lane, n, PIECE]
         if overlaps(s, ground, lane, part, g):
-            update(s, contacts, numbers, ground, lane, n)
+            if contacts[lane, n, TOUCHING] or not height(s, ground, lane, part, g, LOW_X) >= APART:
+                update(s, contacts, numbers, ground, lane, n)
+            else:
+                contacts[lane, n, ENABLED] = 1
             kept += 1
         else:
             near[lane, part, g] = False
@@ -147,6 +154,14 @@ def collide(s, contacts, numbers, counts, ground, near, lane):
                     copy_row(numbers[lane], n, free)
                 free += 1
         counts[lane] = free
+
+
+@lean
+def height(s, ground, lane, part, g, box):
+    """How far a body's box, now (LOW_X) or a step ago (OLD_LOW_X), is above the line of a piece of ground."""
+    at, nx, ny = part * BODY + box + lane, ground[lane, g, UP_X], ground[lane, g, UP_Y]
+    x = s[at] if nx > ZERO else s[at + HIGH_X - LOW_X]
+    return nx * (x - GROUND_X[g]) + ny * (s[at + LOW_Y - LOW_X] - ground[lane, g, LEFT_Y])
 
 
 @lean

@@ -74,6 +74,7 @@ from envs.walker.contact import (
     UP_X,
     UP_Y,
     find_new,
+    height,
     update,
     wake,
 )
@@ -397,8 +398,10 @@ def clear(s, ground, lane, part, g):
         return True
     if maximum(s[body + HIGH_X], s[body + OLD_HIGH_X]) < GROUND_X[g] - OUTSIDE - off:
         return True
-    x1, y1, nx, ny = GROUND_X[g], ground[lane, g, LEFT_Y], ground[lane, g, UP_X], ground[lane, g, UP_Y]
     need = CLEAR + off
+    if height(s, ground, lane, part, g, LOW_X) >= need and height(s, ground, lane, part, g, OLD_LOW_X) >= need:
+        return True
+    x1, y1, nx, ny = GROUND_X[g], ground[lane, g, LEFT_Y], ground[lane, g, UP_X], ground[lane, g, UP_Y]
     for k in range(NUM_VERTICES[part]):
         row = body + k * LANES
         if nx * (s[row + VERTEX_X] - x1) + ny * (s[row + VERTEX_Y] - y1) < need:
