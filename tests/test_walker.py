@@ -189,7 +189,7 @@ def test_a_hip_by_hand() -> None:
 def joint_solver() -> Callable[[npt.NDArray], None]:
     from envs.walker import simulation
 
-    return lambda s: simulation._hip(s, False, WIDTH)
+    return lambda s: simulation._last_hip(s, WIDTH)
 
 
 def velocity_at(s: npt.NDArray, body: int, point: tuple[np.float32, ...]) -> tuple[float, float]:
