@@ -233,6 +233,7 @@ def test_the_scripts_leave_the_same_behind_as_on_one_machine(cluster, tmp_path):
     with contextlib.closing(Harness()) as harness:
         for name, script in EXPERIMENTS.items():
             before = work_done(cluster)
+            harness.warm_up(script, [*SCRIPTS[script], "--num_generations=2", "--out_dir", tmp_path / name / "warm"])
             for place, more in (("one", ()), ("many", dask)):
                 where = ("--num_generations=2", "--out_dir", tmp_path / name / place / "run")
                 ending = harness.run(script, [*SCRIPTS[script], *more, *where])

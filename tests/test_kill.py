@@ -40,6 +40,13 @@ def harness():
         yield harness
 
 
+@pytest.fixture(scope="module")
+def made():
+    """Runs nothing but MADE_RUN: without torch and the like a fork takes a tenth of the time."""
+    with contextlib.closing(Harness()) as harness:
+        yield harness
+
+
 class Experiment:
     """A script that is killed and resumed in one folder after the other, beside a run that nothing happens to."""
 
@@ -104,10 +111,10 @@ def test_killed_at_random_moments_and_resumed(harness, tmp_path, script, period)
     assert experiment.go_on()
 
 
-def test_killed_at_each_change_of_a_file(harness, tmp_path):
+def test_killed_at_each_change_of_a_file(made, tmp_path):
     """Before each file is opened, renamed, removed, and when it is half written: none of these moments does harm."""
     (tmp_path / "made.yaml").write_text(MADE)
-    experiment = Experiment(harness, str(MADE_RUN), (str(tmp_path / "made.yaml"),), 0.0, tmp_path)
+    experiment = Experiment(made, str(MADE_RUN), (str(tmp_path / "made.yaml"),), 0.0, tmp_path)
     assert experiment.changes > 30
     for change in range(1, experiment.changes + 1):
         assert not experiment.go_on(at_change=change)
@@ -115,32 +122,32 @@ def test_killed_at_each_change_of_a_file(harness, tmp_path):
             pass
 
 
-def test_a_replaced_run_is_the_old_or_the_new_one_whenever_it_is_killed(harness, tmp_path):
+def test_a_replaced_run_is_the_old_or_the_new_one_whenever_it_is_killed(made, tmp_path):
     (tmp_path / "made.yaml").write_text(MADE)
     script, folder = str(MADE_RUN), tmp_path / "run"
     new = [tmp_path / "made.yaml", "--out_dir", folder, "--overwrite_output"]
-    harness.warm_up(script, [tmp_path / "made.yaml", "--out_dir", tmp_path / "whole"])
-    assert harness.run(script, [tmp_path / "made.yaml", "--out_dir", folder, "--seed=4"]).status == 0
+    made.warm_up(script, [tmp_path / "made.yaml", "--out_dir", tmp_path / "whole"])
+    assert made.run(script, [tmp_path / "made.yaml", "--out_dir", folder, "--seed=4"]).status == 0
     folder.rename(tmp_path / "old")
     seeds: list[int] = []
     while seeds.count(3) < 2:  # until it is killed with the new params.yaml in its place
         change = len(seeds) + 1
         shutil.copytree(tmp_path / "old", folder)
-        assert harness.run(script, new, at_change=change).status is None
+        assert made.run(script, new, at_change=change).status is None
         seeds.append(yaml.safe_load((folder / "params.yaml").read_text())["seed"])
-        assert harness.run(script, ["--resume", folder]).status == 0
+        assert made.run(script, ["--resume", folder]).status == 0
         assert_same(folder, tmp_path / {4: "old", 3: "whole"}[seeds[-1]])
-        assert harness.run(script, new).status == 0
+        assert made.run(script, new).status == 0
         assert_same(folder, tmp_path / "whole")
         shutil.rmtree(folder)
     assert seeds == sorted(seeds, reverse=True)
     assert len(seeds) > 8
 
 
-def test_what_came_after_the_last_checkpoint_is_cut_off(harness, tmp_path):
+def test_what_came_after_the_last_checkpoint_is_cut_off(made, tmp_path):
     """Half a record in the event file, half a line in the log, and a later event file altogether."""
     (tmp_path / "made.yaml").write_text(MADE)
-    experiment = Experiment(harness, str(MADE_RUN), (str(tmp_path / "made.yaml"),), 0.0, tmp_path)
+    experiment = Experiment(made, str(MADE_RUN), (str(tmp_path / "made.yaml"),), 0.0, tmp_path)
     experiment.go_on(at_change=experiment.changes - 10)
     summary = experiment.folder / "tensorboard_summary"
     (file,) = summary.iterdir()
@@ -155,13 +162,13 @@ def test_what_came_after_the_last_checkpoint_is_cut_off(harness, tmp_path):
     assert experiment.go_on()
 
 
-def test_the_harness_kills_when_it_is_told(harness, tmp_path):
+def test_the_harness_kills_when_it_is_told(made, tmp_path):
     (tmp_path / "made.yaml").write_text(MADE)
     arguments = [tmp_path / "made.yaml", "--out_dir", tmp_path / "run", "--num_generations=100000"]
     start = time.monotonic()
-    assert harness.run(str(MADE_RUN), arguments, after=0.5).status is None
+    assert made.run(str(MADE_RUN), arguments, after=0.5).status is None
     assert 0.5 < time.monotonic() - start < 10
-    assert harness.run(str(MADE_RUN), ["--resume", tmp_path / "run"], at_change=1).status is None
-    refused = harness.run(str(MADE_RUN), ["--resume", tmp_path / "nowhere"])
+    assert made.run(str(MADE_RUN), ["--resume", tmp_path / "run"], at_change=1).status is None
+    refused = made.run(str(MADE_RUN), ["--resume", tmp_path / "nowhere"])
     assert refused.status == 2
     assert "there is no run in this folder" in refused.said

@@ -21,8 +21,11 @@ GYM = "run-wann-gym.py"
 
 
 @pytest.fixture(scope="module")
-def harness():
+def harness(tmp_path_factory):
+    """In which every script ran once, so that what is killed soon after its start is the run and no import."""
     with contextlib.closing(Harness()) as harness:
+        for script, arguments in SCRIPTS.items():
+            harness.warm_up(script, [*arguments, "--out_dir", tmp_path_factory.mktemp("warm") / "run"])
         yield harness
 
 
@@ -63,7 +66,7 @@ def test_a_run_starts_or_says_one_line_and_leaves_nothing(harness, tmp_path, scr
     for case in range(CASES):
         arguments = some_arguments(script.removesuffix(".py"), choose)
         folder = tmp_path / str(case) / "run"
-        ending = harness.run(script, [*SCRIPTS[script], *arguments, "--out_dir", folder], after=1.5)
+        ending = harness.run(script, [*SCRIPTS[script], *arguments, "--out_dir", folder], after=0.8)
         assert ending.status in (0, None, 2), (arguments, ending.said)
         assert "Traceback" not in ending.said, (arguments, ending.said)
         if ending.status == 2:
