@@ -79,7 +79,10 @@ def episodes(
     team = len(genomes) if environment.dear else 1
     with _one_line(env_name):
         first = _starts(found, seeds)
-        _episodes(found.parameters, scale_actions, flat, values, individual, first, max_steps, team, rewards, lengths)
+        world = environment.world(found.parameters)
+        _episodes(
+            found.parameters, world, scale_actions, flat, values, individual, first, max_steps, team, rewards, lengths
+        )
     return rewards, lengths
 
 
@@ -145,7 +148,7 @@ def _replay(found: Found, seed: int, actions: Array, single: bool) -> tuple[Arra
     environment, parameters, _ = found
     num_inputs = len(environment.inputs)
     actions = actions.reshape(-1, 1 if environment.take_argmax_action else len(environment.outputs))
-    world = parameters if environment.new_world is None else environment.new_world(parameters)
+    world = environment.world(parameters)
     state, values = np.zeros(ACTION + environment.num_rows * LANES), np.empty((num_inputs, LANES))
     environment.start(world, state, 0, _start_of(found, seed))
     state[SINGLE] = single
@@ -249,11 +252,10 @@ def _find(env_name: str, env_kwargs: Kwargs) -> Found:
 
 
 @kernel
-def _episodes(parameters, scale_actions, flat, weights, individual, starts, max_steps, team, rewards, lengths):
+def _episodes(parameters, world, scale_actions, flat, weights, individual, starts, max_steps, team, rewards, lengths):
     """All episodes, `team` networks at a time: a lane may hold an episode of any network of the team."""
     num_inputs, num_outputs, _, neuron_start, _, activations, connection_start, sources, _ = flat
     num_networks, num_weights, num_trials = rewards.shape
-    world = seam.new_world(parameters)
     network, episode = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)  # of each lane; weight * num_trials + trial
     for head in range(0, num_networks, team):
         rows: Any = np.int64(1)  # of weights (a bare 1 is a type of its own, for which all would be compiled once more)
@@ -346,21 +348,19 @@ def _answer(values, own, rows, flat, network, lanes):
 
 @kernel
 def _begin(parameters, first, state, values):
-    world = seam.new_world(parameters)
     for lane in range(WIDTH):
-        seam.start(parameters, world, state, lane, first)
+        seam.start(parameters, parameters, state, lane, first)
         state[SINGLE + lane] = 1.0
-    seam.observe(parameters, world, state, values, 0, WIDTH)
+    seam.observe(parameters, parameters, state, values, 0, WIDTH)
 
 
 @kernel
 def _advance(parameters, action, state, values):
-    world = seam.new_world(parameters)
     for a in range(len(action)):
         place = ACTION + a * LANES
         state[place : place + WIDTH] = action[a]
-    seam.step(parameters, world, state, WIDTH)
-    seam.observe(parameters, world, state, values, 0, WIDTH)
+    seam.step(parameters, parameters, state, WIDTH)
+    seam.observe(parameters, parameters, state, values, 0, WIDTH)
 
 
 @kernel

@@ -211,7 +211,7 @@ def swing_up_networks(count: int, mutations: int = 40) -> list[Genome]:
 
 def test_results_do_not_depend_on_the_other_networks_weights_and_trials() -> None:
     """To the last bit, with more episodes than lanes, fewer than a vector, and any neighbours."""
-    population, seeds = swing_up_networks(12), list(range(8))
+    population, seeds = swing_up_networks(12), list(range(12))
     assert len(WEIGHTS) * len(seeds) > LANES
     rewards, lengths = episodes(population, SWING_UP, WEIGHTS, seeds, take_argmax_action=False)
     assert len(np.unique(lengths)) > 20
@@ -219,7 +219,7 @@ def test_results_do_not_depend_on_the_other_networks_weights_and_trials() -> Non
     for _ in range(20):
         n = rng.permutation(12)[: rng.integers(1, 4)]
         w = rng.permutation(6)[: rng.integers(1, 7)]
-        k = rng.permutation(8)[: rng.integers(1, 9)]
+        k = rng.permutation(12)[: rng.integers(1, 13)]
         part = [population[i] for i in n]
         some_rewards, some_lengths = episodes(
             part, SWING_UP, WEIGHTS[w], [seeds[i] for i in k], take_argmax_action=False

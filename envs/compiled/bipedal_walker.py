@@ -70,11 +70,12 @@ from envs.walker.contact import find_new, lay_ground
 from envs.walker.joints import HIP_2_LIMITS, HIP_LIMITS
 from envs.walker.lidar import NUM_RAYS, cast
 from envs.walker.rotation import sine_cosine
+from envs.walker.simulation import World
 from envs.walker.simulation import new_world as new_arrays
 from envs.walker.simulation import step as move_on
-from envs.walker.terrain import GRASS, LENGTH, START_X, START_Y, STEP, terrain
+from envs.walker.terrain import GRASS, GROUND, LENGTH, START_X, START_Y, STEP, terrain
 from networks.compiled import LANES, WIDTH
-from networks.jit import kernel, lean
+from networks.jit import inlined, lean
 
 TORQUE, HIP_SPEED, KNEE_SPEED = 80.0, 4.0, 6.0
 WIDTH_SHOWN, HEIGHT_SHOWN = 600 / SCALE, 400 / SCALE  # of the window, by which velocities are scaled
@@ -89,8 +90,7 @@ class Walker(NamedTuple):
     """It takes no arguments but the one that the kernels do not serve."""
 
 
-@kernel
-def new_world(parameters):
+def new_world(parameters: Walker) -> World:
     return new_arrays()
 
 
@@ -138,21 +138,11 @@ def _put_up(world, heights, force):
     find_new(s, world.contacts, world.numbers, world.counts, world.ground, world.near, 0, (1 << NUM_BODIES) - 1)
 
 
-@kernel
-def _packed(world, heights):
+def _packed(world: World, heights: npt.NDArray) -> npt.NDArray[np.float64]:
     """Lane 0 as one array, which `start` unpacks."""
-    s = world.s
     count = world.counts[0]
     contacts, numbers = world.contacts[0, :count].ravel(), world.numbers[0, :count].ravel()
-    first = np.empty(NUM_ROWS + LENGTH + 1 + len(contacts) + len(numbers))
-    for row in range(NUM_ROWS):
-        first[row] = s[row * LANES]
-    first[NUM_ROWS : NUM_ROWS + LENGTH] = heights
-    first[NUM_ROWS + LENGTH] = count
-    split = NUM_ROWS + LENGTH + 1
-    first[split : split + len(contacts)] = contacts
-    first[split + len(contacts) :] = numbers
-    return first
+    return np.concatenate([world.s[::LANES], heights, [count], contacts, numbers], dtype=np.float64)
 
 
 @lean
@@ -162,7 +152,9 @@ def start(world, state, lane, first):
     lay_ground(world.ground, lane, first[NUM_ROWS : NUM_ROWS + LENGTH])
     count = int(first[NUM_ROWS + LENGTH])
     world.counts[lane] = count
-    world.near[lane] = False
+    for part in range(NUM_BODIES):
+        for g in range(GROUND):
+            world.near[lane, part, g] = False
     at = NUM_ROWS + LENGTH + 1
     integers, floats = world.contacts.shape[2], world.numbers.shape[2]
     for n in range(count):
@@ -175,19 +167,27 @@ def start(world, state, lane, first):
     state[SHAPING + lane] = shaping(world.s, lane)
 
 
-@kernel
+@lean
 def move(world, lane, source):
     world.alive[source] = False
     if lane == source:
         return
     for row in range(NUM_ROWS):
         world.s[row * LANES + lane] = world.s[row * LANES + source]
-    count = world.counts[source]
-    world.counts[lane] = count
-    world.contacts[lane, :count] = world.contacts[source, :count]
-    world.numbers[lane, :count] = world.numbers[source, :count]
-    world.near[lane] = world.near[source]
-    world.ground[lane] = world.ground[source]
+    world.counts[lane] = world.counts[source]
+    for n in range(world.counts[source]):
+        copy_item(world.contacts, n, source, lane)
+        copy_item(world.numbers, n, source, lane)
+    for part in range(NUM_BODIES):
+        copy_item(world.near, part, source, lane)
+    for g in range(GROUND):
+        copy_item(world.ground, g, source, lane)
+
+
+@inlined
+def copy_item(array, n, source, target):
+    for k in range(array.shape[2]):
+        array[target, n, k] = array[source, n, k]
 
 
 @lean

@@ -57,12 +57,16 @@ class Compiled:
     dear: bool = False  # whether a step costs more than a network, so that lanes had better hold several networks
     fixed: Mapping[str, Any] = field(default_factory=dict)  # arguments that it serves with this value only
     start_of: Callable[[Any, int], Array] | None = None  # (parameters, seed): (S,); else the reference's `state`
-    new_world: Any = None  # kernel (parameters): arrays for what does not fit in rows of float64
+    new_world: Callable[[Any], Any] | None = None  # (parameters): arrays for what does not fit in rows of float64
     move: Any = None  # kernel (world, lane, source): does for the world's arrays what the loop does for the rows
 
     @property
     def take_argmax_action(self) -> bool:
         return self.bounds is None
+
+    def world(self, parameters: Any) -> Any:
+        """What the kernels get as their first argument."""
+        return parameters if self.new_world is None else self.new_world(parameters)
 
 
 @kernel
@@ -88,10 +92,6 @@ def _of(parameters: Any) -> Compiled:
 
 # ---- what the loop calls --------------------------------------------------------------------------------------------
 # Put in place of each call: a function in between would be compiled by itself, with all that it calls.
-
-
-def new_world(parameters: Any) -> Any:
-    """What the other kernels get as their first argument."""
 
 
 def start(parameters: Any, world: Any, state: Array, lane: int, first: Array) -> None:
@@ -120,12 +120,6 @@ def single_precision(parameters: Any) -> Any:
 
 def num_rows(parameters: Any) -> Any:
     """Of a lane's state, the loop's own included."""
-
-
-@overload(new_world, inline="always")
-def _new_world(parameters):
-    kernel = _of(parameters).new_world
-    return (lambda parameters: parameters) if kernel is None else (lambda parameters: kernel(parameters))
 
 
 @overload(start, inline="always")

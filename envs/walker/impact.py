@@ -87,6 +87,7 @@ from envs.walker.contact_solver import (
     SLOT,
     T1,
     T2,
+    one_in_lane,
     position_in_lane,
     prepare,
     take,
@@ -543,7 +544,10 @@ def _respond(s, c, part, lane, together, rest):
         for k in range(together):
             place_of = k * SLOT + lane
             n1, t1, n2, t2 = c[place_of + N1], c[place_of + T1], c[place_of + N2], c[place_of + T2]
-            two_in_lane(s, c, body, mass, inertia, k * SLOT, lane)
+            if c[place_of + COUNT] > ONE:
+                two_in_lane(s, c, body, mass, inertia, k * SLOT, lane)
+            else:
+                one_in_lane(s, c, body, mass, inertia, k * SLOT, lane)
             changed |= n1 != c[place_of + N1] or t1 != c[place_of + T1]
             changed |= n2 != c[place_of + N2] or t2 != c[place_of + T2]
         if not changed and vx == s[at + VX] and vy == s[at + VY] and w == s[at + W]:

@@ -149,6 +149,13 @@ def velocity_in_lane(s, joint, a, b, mass_a, inertia_a, mass_b, inertia_b, i):
 
 
 @lean
+def solve_velocity(s, joint, a, b, mass_a, inertia_a, mass_b, inertia_b, lanes):
+    """One iteration of any joint: slower than where the compiler knows which, as it cannot see that rows lie apart."""
+    for i in range(lanes & -WIDTH):
+        velocity_in_lane(s, joint, a, b, mass_a, inertia_a, mass_b, inertia_b, i)
+
+
+@lean
 def solve_position(s, joint, a, b, mass_a, inertia_a, mass_b, inertia_b, points, limits, lanes):
     """One iteration in the lanes that are not SOLVED yet (1); those that are wrong by more than a slop get -1."""
     motor_mass = ONE / (inertia_a + inertia_b)

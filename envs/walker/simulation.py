@@ -100,7 +100,7 @@ from envs.walker.impact import solve_impacts
 from envs.walker.joints import HIP_2_LIMITS, HIP_LIMITS, HIP_POINTS, KNEE_LIMITS, KNEE_POINTS
 from envs.walker.terrain import GROUND
 from networks.compiled import LANES, WIDTH
-from networks.jit import inlined, kernel, lean
+from networks.jit import inlined, lean
 
 VELOCITY_ITERATIONS, POSITION_ITERATIONS, FIRST_ITERATIONS = 6 * 30, 2 * 30, 2
 JOINTS_END = JOINTS_AT + 4 * JOINT
@@ -135,8 +135,7 @@ class World(NamedTuple):
     edge: np.ndarray
 
 
-@kernel
-def new_world():
+def new_world() -> World:
     return World(
         np.zeros(NUM_ROWS * LANES, np.float32),
         np.zeros((LANES, MOST_CONTACTS, NUM_INTEGERS), np.int32),
@@ -250,51 +249,37 @@ def give(s, q, order, lanes):
             s[row + order[k]] = q[row + k]
 
 
+# The joints in the order of the island, depth first from the newest body: places of the joint and its bodies, masses,
+# the points that they hold, and limits.
+ISLAND = np.array(
+    [
+        (KNEE_2_AT, THIGH_2_AT, SHIN_2_AT),
+        (HIP_2_AT, HULL_AT, THIGH_2_AT),
+        (HIP_AT, HULL_AT, THIGH_AT),
+        (KNEE_AT, THIGH_AT, SHIN_AT),
+    ]
+)
+AT_KNEE = (THIGH_MASS, THIGH_INERTIA, SHIN_MASS, SHIN_INERTIA)
+AT_HIP = (HULL_MASS, HULL_INERTIA, THIGH_MASS, THIGH_INERTIA)
+MASSES = np.array([AT_KNEE, AT_HIP, AT_HIP, AT_KNEE])
+POINTS = np.array([KNEE_POINTS, HIP_POINTS, HIP_POINTS, KNEE_POINTS])
+LIMITS = np.array([KNEE_LIMITS, HIP_2_LIMITS, HIP_LIMITS, KNEE_LIMITS])
+
+
 @lean
 def prepare_joints(s, lanes):
-    """In the order of the island: depth first from the newest body."""
-    joints.prepare(
-        s,
-        KNEE_2_AT,
-        THIGH_2_AT,
-        SHIN_2_AT,
-        THIGH_MASS,
-        THIGH_INERTIA,
-        SHIN_MASS,
-        SHIN_INERTIA,
-        KNEE_POINTS,
-        KNEE_LIMITS,
-        lanes,
-    )
-    joints.prepare(
-        s,
-        HIP_2_AT,
-        HULL_AT,
-        THIGH_2_AT,
-        HULL_MASS,
-        HULL_INERTIA,
-        THIGH_MASS,
-        THIGH_INERTIA,
-        HIP_POINTS,
-        HIP_2_LIMITS,
-        lanes,
-    )
-    joints.prepare(
-        s, HIP_AT, HULL_AT, THIGH_AT, HULL_MASS, HULL_INERTIA, THIGH_MASS, THIGH_INERTIA, HIP_POINTS, HIP_LIMITS, lanes
-    )
-    joints.prepare(
-        s,
-        KNEE_AT,
-        THIGH_AT,
-        SHIN_AT,
-        THIGH_MASS,
-        THIGH_INERTIA,
-        SHIN_MASS,
-        SHIN_INERTIA,
-        KNEE_POINTS,
-        KNEE_LIMITS,
-        lanes,
-    )
+    for j in range(4):
+        joint, a, b = ISLAND[j]
+        mass_a, inertia_a, mass_b, inertia_b = MASSES[j]
+        joints.prepare(s, joint, a, b, mass_a, inertia_a, mass_b, inertia_b, POINTS[j], LIMITS[j], lanes)
+
+
+@lean
+def alone(s, j, lanes):
+    """One iteration of the velocities of a joint that stands beside no other."""
+    joint, a, b = ISLAND[j]
+    mass_a, inertia_a, mass_b, inertia_b = MASSES[j]
+    joints.solve_velocity(s, joint, a, b, mass_a, inertia_a, mass_b, inertia_b, lanes)
 
 
 @inlined
@@ -318,14 +303,6 @@ def _knee_2(s, i):
 
 
 @lean
-def _first(s, lanes):
-    for i in range(lanes & -WIDTH):
-        _knee_2(s, i)
-    for i in range(lanes & -WIDTH):
-        _hip_2(s, i)
-
-
-@lean
 def _hip_and_next_knee_2(s, lanes):
     for i in range(lanes & -WIDTH):
         _hip(s, i)
@@ -337,18 +314,6 @@ def _knee_and_next_hip_2(s, lanes):
     for i in range(lanes & -WIDTH):
         _knee(s, i)
         _hip_2(s, i)
-
-
-@lean
-def _last_hip(s, lanes):
-    for i in range(lanes & -WIDTH):
-        _hip(s, i)
-
-
-@lean
-def _last_knee(s, lanes):
-    for i in range(lanes & -WIDTH):
-        _knee(s, i)
 
 
 @lean
@@ -367,18 +332,19 @@ def solve_velocities(s, c, slots, starts, lanes):
     Box2D goes through knee 2, hip 2, hip, knee and the contacts of the bodies in ORDER, each of which waits for the one
     before. Here each stands beside the one of the next iteration that has no body with it in common.
     """
-    _first(s, lanes)
+    for j in range(2):
+        alone(s, j, lanes)
     for n in range(1, VELOCITY_ITERATIONS + 1):
         _touching(s, c, slots, starts, 0, 2)
         if n < VELOCITY_ITERATIONS:
             _hip_and_next_knee_2(s, lanes)
         else:
-            _last_hip(s, lanes)
+            alone(s, np.int64(2), lanes)
         _touching(s, c, slots, starts, 2, 3)
         if n < VELOCITY_ITERATIONS:
             _knee_and_next_hip_2(s, lanes)
         else:
-            _last_knee(s, lanes)
+            alone(s, np.int64(3), lanes)
         _touching(s, c, slots, starts, 3, 5)
 
 
