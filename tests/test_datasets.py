@@ -283,6 +283,12 @@ def test_digits_are_scikit_learns():
         np.testing.assert_array_equal(found, array)
 
 
+def test_digits_without_scikit_learn_are_one_line(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"^dataset digits: scikit-learn, which it comes with, is not installed$"):
+        datasets.load("digits")
+
+
 def test_an_unknown_name():
     with pytest.raises(InputError, match="there are digits, mnist, fashion_mnist"):
         datasets.load("cifar")
