@@ -113,13 +113,13 @@ def test_all_networks_see_the_same_batch_drawn_with_replacement():
 @pytest.mark.parametrize("path", [{}, {"evaluator": "reference"}, {"use_torch": True}])
 def test_the_number_of_workers_changes_nothing(path):
     nets = population(5)
-    one, three = task(**path), task(workers=3, **path)
-    a, b = (t.evaluate(nets, np.random.default_rng(1)).values for t in (one, three))
+    one, two = task(**path), task(workers=2, **path)
+    a, b = (t.evaluate(nets, np.random.default_rng(1)).values for t in (one, two))
     for key in a:
         np.testing.assert_array_equal(a[key], b[key])
-    assert one.confirm(nets[0], np.random.default_rng(0)) == three.confirm(nets[0], np.random.default_rng(0))
+    assert one.confirm(nets[0], np.random.default_rng(0)) == two.confirm(nets[0], np.random.default_rng(0))
     assert len(load("digits").train_images) > SLICE  # so that the images were divided
-    three.close()
+    two.close()
 
 
 @pytest.mark.parametrize("path", [{}, {"evaluator": "reference"}, {"use_torch": True}])
