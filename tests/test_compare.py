@@ -47,6 +47,7 @@ def test_the_smallest_p_of_a_design():
     assert smallest_p(3, 3, paired=False) == pytest.approx(0.1)
     assert smallest_p(5, 5, paired=True) == pytest.approx(0.0625)
     assert smallest_p(1, 1, paired=True) == 1
+    assert smallest_p(2, 0, paired=False) == 1  # one outcome is no two ends
     assert smallest_p(10, 10, paired=False) == pytest.approx(2 / 184756)
     assert smallest_p(30, 30, paired=True) == pytest.approx(2 / 10000)  # of 9999 that are drawn, and the one seen
 

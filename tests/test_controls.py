@@ -9,7 +9,7 @@ from genomes import evolved
 from made_study import make_run
 
 from analysis.__main__ import main
-from analysis.controls import CHAMPION, controls
+from analysis.controls import CHAMPION, controls, dense
 
 PARAMS = {
     "dataset": "digits", "learning_rule": "backprop", "train_only_outputs": False, "optimizer": "adam", "lr": 0.01,
@@ -41,6 +41,13 @@ def test_what_each_kind_keeps():
     wide = found["champion, weights N(0, 0.5²)"][0].weights
     np.testing.assert_allclose(wide, 5 * found[CHAMPION][0].weights, rtol=1e-5)
     assert any((g.connections != CHAMPION_GENOME.connections).any() for g in found["rewired"])
+
+
+def test_a_dense_network_of_just_the_champions_size_stands_alone():
+    champion = dense(CHAMPION_GENOME, 2, np.random.default_rng(0))
+    found = controls(champion, PARAMS, draws=1, rewirings=1, spreads=[], seed=0)
+    assert found["dense, next below"][0].num_connections == champion.num_connections == 2 * (64 + 10)
+    assert "dense, next above" not in found
 
 
 def test_the_command_writes_a_table_a_figure_and_every_network(run, capsys):

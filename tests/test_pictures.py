@@ -189,6 +189,17 @@ def test_a_figure_of_ones_own_is_drawn_by_the_command(tmp_path, monkeypatch, cap
 # ---- the layout -----------------------------------------------------------------------------------------------------
 
 
+def test_a_neuron_wants_to_be_where_its_neighbours_and_its_pull_are_on_average():
+    """Two inputs at 2 and -1; 2 hears both, 3 the second and is drawn to 5, 4 nobody; 5 listens to 2 and 3."""
+    layers, edges = np.array([0, 0, 1, 1, 1, 2], np.int32), [(0, 2), (1, 2), (1, 3), (2, 5), (3, 5)]
+    graph = layout._Places.of(layers, np.array(edges, np.int32), np.zeros(6, bool))
+    graph.pulls[3] = 5
+    heights, column = np.array([2, -1, 0.3, 0.1, 0.7, 8]), np.array([4, 2, 3])
+    np.testing.assert_allclose(graph.wanted(heights, column, 1, True, False), [0.7, 0.5, 2])
+    np.testing.assert_allclose(graph.wanted(heights, column, 1, False, True), [0.7, 8, 6.5])
+    np.testing.assert_allclose(graph.wanted(heights, column, 1, True, True), [0.7, 3, 4])
+
+
 @given(st.lists(st.integers(0, 40), max_size=60))
 def test_inversions_are_pairs_out_of_order(values):
     pairs = sum(values[i] > values[j] for j in range(len(values)) for i in range(j))
