@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -14,6 +15,10 @@ from pathlib import Path
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", "SIGUSR1") if hasattr(signal, name)
 )
+
+# Set once a script was asked to stop. The exception that says so is lost where it meets a callback from C, as numba has
+# some; so whoever goes through generations or epochs looks here too.
+ASKED_TO_STOP = threading.Event()
 
 TO_FLUSH = os.O_RDWR if sys.platform == "win32" else os.O_RDONLY  # Windows flushes only what could be written
 SHARED_DATA = Path("/usr/share/datasets")  # where packages of some systems put data sets

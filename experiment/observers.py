@@ -23,7 +23,7 @@ from evolution import checkpoint
 from evolution.files import write_atomically
 from evolution.genome import Genome
 from evolution.loop import State
-from evolution.system import TO_FLUSH
+from evolution.system import ASKED_TO_STOP, TO_FLUSH
 from evolution.task import Fitness
 from experiment.events import EventLog
 from experiment.folder import CHAMPION, NETWORKS, TRAINED, Codec, Progress, Run
@@ -34,11 +34,14 @@ Observer = Any  # a callable that is given a state
 def watch(states: Iterable[Progress], observers: Iterable[Observer], last: Progress | None = None) -> Progress:
     """Show every state to every observer, until there is none left or an observer returns True; gives the last one.
 
-    `last` is the state that the run goes on from.
+    `last` is the state that the run goes on from. Raises KeyboardInterrupt where the script was asked to stop.
     """
     observers = list(observers)
     for last in states:
-        if True in [observer(last) for observer in observers]:
+        stop = [observer(last) for observer in observers]
+        if ASKED_TO_STOP.is_set():
+            raise KeyboardInterrupt
+        if True in stop:
             break
     assert last is not None
     return last

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from evolution.errors import InputError, RunError
-from evolution.system import STOP_SIGNALS
+from evolution.system import ASKED_TO_STOP, STOP_SIGNALS
 from experiment import Experiment
 from experiment.folder import LINES
 from experiment.parameters import Params, is_run, one_line, read_params
@@ -65,8 +65,13 @@ class _Signals:
         if not self._interrupts:
             os._exit(128 + number)
         self.end_at_once()
-        threading.excepthook = lambda arguments: None  # what threads are cut off from is no news
+        ASKED_TO_STOP.set()
+        threading.excepthook = sys.unraisablehook = _say_nothing  # what is cut off by it is no news
         raise KeyboardInterrupt
+
+
+def _say_nothing(_: Any) -> None:
+    pass
 
 
 # ---- the console ----------------------------------------------------------------------------------------------------

@@ -115,6 +115,33 @@ def test_ctrl_c_shows_no_traceback(tmp_path, moment, said):
     assert run(program) == (130, "", said)
 
 
+LOST = """
+import ctypes, experiment, itertools, os, signal, sys, time
+from experiment import observers, program
+
+@ctypes.CFUNCTYPE(None)
+def called_from_c():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)  # the exception comes here, and cannot get out
+
+def main(params):
+    called_from_c()
+    observers.watch(itertools.count(), [])
+
+sys.argv = ["program.py", "params/wann-gym/CartPole-v0.yaml"]
+program.run_script(experiment.GYM, main, "")
+"""
+
+
+def test_a_signal_whose_exception_is_lost_ends_the_run_after_the_generation(tmp_path):
+    """As in numba's callbacks while it loads or compiles a kernel."""
+    program = tmp_path / "program.py"
+    program.write_text(LOST)
+    process = start(program)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert finish(process)[2] == "stopped\n"
+
+
 # ---- files that cannot be written -----------------------------------------------------------------------------------
 
 
