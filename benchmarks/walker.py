@@ -82,7 +82,7 @@ def row(num_connections: int, num_networks: int = NUM_NETWORKS, num_trials: int 
 
 def rows() -> list[Row]:
     """One core."""
-    return [row(25), row(100), row(250), row(100, 32, 1), row(100, 1, 1)]
+    return [row(25), row(100), row(250), row(100, 32), row(100, 32, 1), row(100, 1, 1)]
 
 
 def episode(genome: Genome, weight: float, seed: int, max_steps: int) -> tuple[float, int]:

@@ -14,6 +14,7 @@ from envs.walker.bodies import (
     COS,
     FRICTION,
     HALF,
+    HULL,
     INVERSE_INERTIA,
     INVERSE_MASS,
     NOT_NEGATIVE,
@@ -27,6 +28,8 @@ from envs.walker.bodies import (
     SIN,
     SLOP,
     SOLVED,
+    THIGH,
+    THIGH_2,
     VX,
     VY,
     ZERO,
@@ -74,7 +77,7 @@ SLOT = 32 * LANES
 MOST_CONDITION = F(1000)
 BAUMGARTE, IMPACT_BAUMGARTE, MOST_CORRECTION = F(0.2), F(0.75), F(0.2)
 ALLOWED, IMPACT_ALLOWED = F(-3) * SLOP, F(-1.5) * SLOP  # separation, when positions count as solved
-ORDER = np.array([4, 3, 0, 1, 2])  # in which bodies come into the island: depth first, from the newest
+ORDER = np.array([SHIN_2, THIGH_2, HULL, THIGH, SHIN])  # in which bodies have their slots
 VECTOR = 16  # columns; a slot's begin and end at a multiple
 COLUMN, COLUMNS, PAIRS = range(3)  # of a slot: its first column, their number, whether one has a contact of two points
 
@@ -279,16 +282,15 @@ def two_in_lane(s, c, body, mass, inertia, at, i):
 
 
 @lean
-def solve_velocity(s, c, slots, body, mass, inertia, start, stop):
-    """One iteration of a body's slots."""
-    for slot in range(start, stop):
-        at, here = slot * SLOT + slots[slot, COLUMN] & NOT_NEGATIVE, body + slots[slot, COLUMN] & NOT_NEGATIVE
-        if slots[slot, PAIRS]:
-            for i in range(slots[slot, COLUMNS] & -WIDTH):
-                two_in_lane(s, c, here, mass, inertia, at, i)
-        else:
-            for i in range(slots[slot, COLUMNS] & -WIDTH):
-                one_in_lane(s, c, here, mass, inertia, at, i)
+def solve_velocity(s, c, slots, body, mass, inertia, slot):
+    """One iteration of a body's slot."""
+    at, here = slot * SLOT + slots[slot, COLUMN] & NOT_NEGATIVE, body + slots[slot, COLUMN] & NOT_NEGATIVE
+    if slots[slot, PAIRS]:
+        for i in range(slots[slot, COLUMNS] & -WIDTH):
+            two_in_lane(s, c, here, mass, inertia, at, i)
+    else:
+        for i in range(slots[slot, COLUMNS] & -WIDTH):
+            one_in_lane(s, c, here, mass, inertia, at, i)
 
 
 @lean

@@ -11,6 +11,7 @@ QUADRANTS, HALF_PI = _hex("0x1.45F306DC9C883p+23"), _hex("0x1.921FB54442D18p0") 
 C1, C2 = _hex("-0x1.ffffffd0c621cp-2"), _hex("0x1.55553e1068f19p-5")
 C3, C4 = _hex("-0x1.6c087e89a359dp-10"), _hex("0x1.99343027bf8c3p-16")
 S1, S2, S3 = _hex("-0x1.555545995a603p-3"), _hex("0x1.1107605230bc4p-7"), _hex("-0x1.994eb3774cf24p-13")
+QUARTER, ONE, TWO, THREE, FOUR = np.float32([0.25, 1, 2, 3, 4])
 
 
 @inlined
@@ -23,9 +24,11 @@ def sine_cosine(angle):
     x3, x4 = x2 * x, x2 * x2
     sine = (x + x3 * S1) + (x3 * x2) * (S2 + x2 * S3)
     cosine = ((1.0 + x2 * C1) + x4 * C2) + (x4 * x2) * (C3 + x2 * C4)
-    quadrant = n - 4.0 * np.floor(n * 0.25)
-    odd = (quadrant == 1.0) | (quadrant == 3.0)
+    # From here on in 32 bits, of which a vector holds twice as many.
+    sine, cosine, n = np.float32(sine), np.float32(cosine), np.float32(n)
+    quadrant = n - FOUR * np.floor(n * QUARTER)
+    odd = (quadrant == ONE) | (quadrant == THREE)
     s, c = (cosine if odd else sine), (sine if odd else cosine)
-    s = -s if quadrant >= 2.0 else s
-    c = -c if (quadrant == 1.0) | (quadrant == 2.0) else c
-    return np.float32(s), np.float32(c)
+    s = -s if quadrant >= TWO else s
+    c = -c if (quadrant == ONE) | (quadrant == TWO) else c
+    return s, c

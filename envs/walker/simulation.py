@@ -317,35 +317,47 @@ def _knee_and_next_hip_2(s, lanes):
 
 
 @lean
-def _touching(s, c, slots, starts, first, stop):
-    """A loop, not a call for each body: every call would be compiled and optimised by itself, at every level above."""
-    for b in range(first, stop):
-        part = ORDER[b]
-        mass, inertia = INVERSE_MASS[part], INVERSE_INERTIA[part]
-        contact_solver.solve_velocity(s, c, slots, part * BODY, mass, inertia, starts[b], starts[b + 1])
+def _touching(s, c, slots, starts, b):
+    """One iteration of the contacts of a body, by its place in ORDER."""
+    part = ORDER[b]
+    for slot in range(starts[b], starts[b + 1]):
+        contact_solver.solve_velocity(s, c, slots, part * BODY, INVERSE_MASS[part], INVERSE_INERTIA[part], slot)
+
+
+@lean
+def _shins(s, c, slots, starts):
+    """One iteration of both shins' contacts in turn: one shin's do not wait for the other's."""
+    for n in range(max(starts[1], starts[5] - starts[4])):
+        if n < starts[1]:
+            contact_solver.solve_velocity(s, c, slots, SHIN_2_AT, SHIN_MASS, SHIN_INERTIA, n)
+        if starts[4] + n < starts[5]:
+            contact_solver.solve_velocity(s, c, slots, SHIN_AT, SHIN_MASS, SHIN_INERTIA, starts[4] + n)
 
 
 @lean
 def solve_velocities(s, c, slots, starts, lanes):
     """180 iterations of joints and contacts. (They seldom come to rest before: the last bits go on to change.)
 
-    Box2D goes through knee 2, hip 2, hip, knee and the contacts of the bodies in ORDER, each of which waits for the one
-    before. Here each stands beside the one of the next iteration that has no body with it in common.
+    Box2D goes through knee 2, hip 2, hip, knee and then the contacts of each body, and each waits for the one before.
+    Here what has no body in common stands side by side, as a joint and one of the next iteration.
     """
     for j in range(2):
         alone(s, j, lanes)
+    _touching(s, c, slots, starts, np.int64(0))
     for n in range(1, VELOCITY_ITERATIONS + 1):
-        _touching(s, c, slots, starts, 0, 2)
+        _touching(s, c, slots, starts, np.int64(1))
         if n < VELOCITY_ITERATIONS:
             _hip_and_next_knee_2(s, lanes)
         else:
             alone(s, np.int64(2), lanes)
-        _touching(s, c, slots, starts, 2, 3)
+        _touching(s, c, slots, starts, np.int64(2))
         if n < VELOCITY_ITERATIONS:
             _knee_and_next_hip_2(s, lanes)
+            _shins(s, c, slots, starts)
         else:
             alone(s, np.int64(3), lanes)
-        _touching(s, c, slots, starts, 3, 5)
+            _touching(s, c, slots, starts, np.int64(4))
+        _touching(s, c, slots, starts, np.int64(3))
 
 
 @lean
