@@ -11,7 +11,7 @@ QUADRANTS, HALF_PI = _hex("0x1.45F306DC9C883p+23"), _hex("0x1.921FB54442D18p0") 
 C1, C2 = _hex("-0x1.ffffffd0c621cp-2"), _hex("0x1.55553e1068f19p-5")
 C3, C4 = _hex("-0x1.6c087e89a359dp-10"), _hex("0x1.99343027bf8c3p-16")
 S1, S2, S3 = _hex("-0x1.555545995a603p-3"), _hex("0x1.1107605230bc4p-7"), _hex("-0x1.994eb3774cf24p-13")
-QUARTER, ONE, TWO, THREE, FOUR = np.float32([0.25, 1, 2, 3, 4])
+QUARTER, ONE, TWO, THREE, FOUR = (np.float32(value) for value in (0.25, 1, 2, 3, 4))
 
 
 @inlined
