@@ -250,16 +250,30 @@ def value_at(run: RunFolder, metric: str, generation: int | None, window: int) -
 
 
 def differences(runs: Sequence[RunFolder], study: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """The parameters in which the runs differ, seeds and the like aside, and their values in the study's order."""
+    """The parameters in which the runs differ, seeds and the like aside, and their values in the study's order.
+
+    Of a study's cells none that follows from the grid, as a constant of a rule does: it would be said with every group.
+    """
     names = dict.fromkeys(name for run in runs for name in run.params if name not in NOT_THE_EXPERIMENT)
     grid = study.get("grid") or {}
     found = {}
     for name in sorted(names, key=lambda name: list(grid).index(name) if name in grid else len(grid)):
         values = _distinct(run.params.get(name) for run in runs)
-        if len(values) > 1:
+        if len(values) > 1 and (name in grid or not grid or _tells_apart(runs, list(found), name)):
             listed = grid[name] if isinstance(grid.get(name), list) else []
             found[name] = [*(v for v in listed if v in values), *(v for v in values if v not in listed)]
     return found
+
+
+def _tells_apart(runs: Sequence[RunFolder], names: Sequence[str], name: str) -> bool:
+    """Whether runs that are the same in `names` differ in this parameter."""
+    first: list[tuple[list[Any], Any]] = []
+    for run in runs:
+        alike, value = [run.params.get(other) for other in names], run.params.get(name)
+        if any(alike == others and value != theirs for others, theirs in first):
+            return True
+        first.append((alike, value))
+    return False
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

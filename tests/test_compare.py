@@ -162,6 +162,19 @@ def test_a_study_is_compared_within_its_data_sets(study, capsys):
     assert (study / "compare.png").stat().st_size > 1000
 
 
+def test_what_follows_from_the_grid_is_not_said_with_every_group(study):
+    """A constant of one rule, the shearing of one data set; but what a cell has besides is said."""
+    runs = module.find_runs([study])
+    for run in runs:
+        run.params["deskew"] = run.params["dataset"] == "mnist"
+        run.params["noise_sigma"] = 0.1 if run.rule == "hebbian" else None
+    grid = {"learning_rule": ["backprop", "hebbian"], "dataset": ["mnist", "fashion_mnist"], "seed": [0, 1, 2]}
+    assert list(module.differences(runs, {"grid": grid})) == ["learning_rule", "dataset"]
+    assert set(module.differences(runs, {})) == {"learning_rule", "dataset", "deskew", "noise_sigma"}
+    runs[0].params["lr"] = 1
+    assert list(module.differences(runs, {"grid": grid})) == ["learning_rule", "dataset", "lr"]
+
+
 def test_seeds_are_paired_where_the_groups_share_them(study, capsys):
     runs = module.find_runs([study])
     found = module.compare_runs(runs, {})
