@@ -256,7 +256,7 @@ def differences(runs: Sequence[RunFolder], study: Mapping[str, Any]) -> dict[str
     """
     names = dict.fromkeys(name for run in runs for name in run.params if name not in NOT_THE_EXPERIMENT)
     grid = study.get("grid") or {}
-    found = {}
+    found: dict[str, list[Any]] = {}
     for name in sorted(names, key=lambda name: list(grid).index(name) if name in grid else len(grid)):
         values = _distinct(run.params.get(name) for run in runs)
         if len(values) > 1 and (name in grid or not grid or _tells_apart(runs, list(found), name)):
