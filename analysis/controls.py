@@ -168,13 +168,10 @@ def summarise_kinds(results: Sequence[Trained]) -> list[Row]:
         groups.setdefault(_group(result.run), {}).setdefault(result.kind, []).append(result)
     rows = []
     for group, kinds in groups.items():
-        values = {kind: _values(found) for kind, found in kinds.items()}
-        champion = values[CHAMPION]
+        several = _runs(kinds[CHAMPION]) > 1
+        values = {kind: _values(found, several) for kind, found in kinds.items()}
         others = [kind for kind in kinds if kind != CHAMPION]
-        differences = {
-            kind: compare_values(champion, values[kind], paired=_runs(kinds[kind]) > 1, test="permutation")
-            for kind in others
-        }
+        differences = {kind: _difference(kinds[CHAMPION], kinds[kind]) for kind in others}
         adjusted = dict(zip(others, holm([differences[kind].p for kind in others]), strict=True))
         for kind, found in kinds.items():
             connections = float(np.mean([r.connections for r in found]))
@@ -186,6 +183,13 @@ def summarise_kinds(results: Sequence[Trained]) -> list[Row]:
     return rows
 
 
+def _difference(champion: Sequence[Trained], control: Sequence[Trained]) -> Difference:
+    """Of several runs those that have this control, each beside its own champion: a small one has no dense below."""
+    several, runs = _runs(champion) > 1, {result.run.path for result in control}
+    champion = [result for result in champion if result.run.path in runs]
+    return compare_values(_values(champion, several), _values(control, several), paired=several, test="permutation")
+
+
 def _group(run: RunFolder) -> str:
     return f"{style.RULE_NAMES.get(run.rule, run.rule)}, {run.task}"
 
@@ -194,12 +198,12 @@ def _runs(found: Sequence[Trained]) -> int:
     return len({result.run.path for result in found})
 
 
-def _values(found: Sequence[Trained]) -> list[float]:
+def _values(found: Sequence[Trained], several: bool) -> list[float]:
     """Test accuracies of one run's networks; of several runs each one's mean."""
     by_run: dict[Path, list[float]] = {}
     for result in found:
         by_run.setdefault(result.run.path, []).append(result.test_acc)
-    return [float(np.mean(values)) for values in by_run.values()] if len(by_run) > 1 else next(iter(by_run.values()))
+    return [float(np.mean(values)) for values in by_run.values()] if several else [r.test_acc for r in found]
 
 
 def markdown(rows: Sequence[Row], results: Sequence[Trained]) -> str:
@@ -288,7 +292,8 @@ def figure(rows: Sequence[Row], results: Sequence[Trained]) -> Figure:
         rule = next(result.run.rule for result in results if _group(result.run) == group)
         for place, row in enumerate(members):
             colour = style.RULE_COLOURS.get(rule, style.BLACK) if row.kind == CHAMPION else style.GREY
-            values = _values([r for r in results if _group(r.run) == group and r.kind == row.kind])
+            found = [r for r in results if _group(r.run) == group]
+            values = _values([r for r in found if r.kind == row.kind], _runs(found) > 1)
             compare.draw_values(axes, place, values, row.summary, colour)
         axes.axvline(members[0].summary.mean, color=style.INK, linewidth=0.7, linestyle=":")
         axes.set_yticks(range(len(members)), [f"{row.kind} ({row.connections:.0f})" for row in members])

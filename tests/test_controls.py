@@ -1,6 +1,7 @@
 """`python -m analysis controls`: a champion beside what keeps a part of it."""
 
 import csv
+import math
 import re
 
 import numpy as np
@@ -9,7 +10,8 @@ from genomes import evolved
 from made_study import make_run
 
 from analysis.__main__ import main
-from analysis.controls import CHAMPION, controls, dense
+from analysis.controls import CHAMPION, Trained, controls, dense, summarise_kinds
+from analysis.runs import RunFolder
 
 PARAMS = {
     "dataset": "digits", "learning_rule": "backprop", "train_only_outputs": False, "optimizer": "adam", "lr": 0.01,
@@ -48,6 +50,22 @@ def test_a_dense_network_of_just_the_champions_size_stands_alone():
     found = controls(champion, PARAMS, draws=1, rewirings=1, spreads=[], seed=0)
     assert found["dense, next below"][0].num_connections == champion.num_connections == 2 * (64 + 10)
     assert "dense, next above" not in found
+
+
+def test_a_control_that_only_some_runs_have_is_held_against_their_champions(tmp_path):
+    """Three runs, two networks of each kind; the third run's champion is too small for a dense network below it."""
+    results = []
+    for number, accs in enumerate(({CHAMPION: 0.9, "dense": 0.7}, {CHAMPION: 0.8, "dense": 0.4}, {CHAMPION: 0.1})):
+        run = RunFolder(make_run(tmp_path / str(number), PARAMS, {"champion/test_acc": [(0, 0.1)]}))
+        results += [Trained(run, kind, k, 100, 5, acc + k / 100, 1.0) for kind, acc in accs.items() for k in range(2)]
+    rows = {row.kind: row for row in summarise_kinds(results)}
+    assert rows[CHAMPION].summary.n == 3
+    assert rows["dense"].summary.n == 2
+    assert rows["dense"].difference.difference == pytest.approx((0.2 + 0.4) / 2)
+    alone = {
+        row.kind: row for row in summarise_kinds([r for r in results if r.kind == CHAMPION or r.run.path.name == "0"])
+    }
+    assert math.isnan(alone["dense"].difference.p)
 
 
 def test_the_command_writes_a_table_a_figure_and_every_network(run, capsys):
