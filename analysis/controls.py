@@ -289,11 +289,11 @@ def figure(rows: Sequence[Row], results: Sequence[Trained]) -> Figure:
     panels = drawn.subplots(len(groups), squeeze=False, sharex=True, height_ratios=[n + 0.5 for n in counts])[:, 0]
     for group, axes in zip(groups, panels, strict=True):
         members = [row for row in rows if row.group == group]
-        rule = next(result.run.rule for result in results if _group(result.run) == group)
+        found = [result for result in results if _group(result.run) == group]
+        rule, several = found[0].run.rule, _runs(found) > 1
         for place, row in enumerate(members):
             colour = style.RULE_COLOURS.get(rule, style.BLACK) if row.kind == CHAMPION else style.GREY
-            found = [r for r in results if _group(r.run) == group]
-            values = _values([r for r in found if r.kind == row.kind], _runs(found) > 1)
+            values = _values([result for result in found if result.kind == row.kind], several)
             compare.draw_values(axes, place, values, row.summary, colour)
         axes.axvline(members[0].summary.mean, color=style.INK, linewidth=0.7, linestyle=":")
         axes.set_yticks(range(len(members)), [f"{row.kind} ({row.connections:.0f})" for row in members])

@@ -6,15 +6,18 @@ weights drawn anew in every generation, for copies too; and with a random order 
 distance. `python -m benchmarks.luck hebbian 0 1 2` runs a rule with these seeds, on MNIST, and prints a row for each.
 """
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
 
+from analysis import arguments as take
+from analysis.__main__ import status_of
 from analysis.rewiring import fresh
 from envs import datasets
 from evolution import ranking
@@ -84,10 +87,7 @@ def evolve(rule: str, kind: str, seed: int) -> list[str]:
         workers=Workers(1),
     )
     improved = [0]
-    if kind == UNCROWDED:
-        with uncrowded(seed):
-            state = _last(generations(task, settings), improved)
-    else:
+    with uncrowded(seed) if kind == UNCROWDED else nullcontext():
         state = _last(generations(task, settings), improved)
     pauses = np.diff([*improved, NUM_GENERATIONS - 1])
     champion = state.champion
@@ -115,8 +115,18 @@ def luck(task: LearningTask, state: State, seed: int) -> float:
     return float(acc[best].mean() - again.mean())
 
 
-if __name__ == "__main__":
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "rule", choices=[file.stem.removeprefix("mnist-") for file in sorted(PARAMS.glob("mnist-*.yaml"))]
+    )
+    parser.add_argument("seeds", type=take.seed, nargs="+")
+    given = parser.parse_args()
     print(f"| {' | '.join(HEAD)} |\n|{' --- |' * len(HEAD)}")
-    for seed in sys.argv[2:]:
+    for seed in given.seeds:
         for kind in (AS_IT_IS, REDRAWN, UNCROWDED):
-            print(f"| {' | '.join(evolve(sys.argv[1], kind, int(seed)))} |", flush=True)
+            print(f"| {' | '.join(evolve(given.rule, kind, seed))} |", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(status_of(main))

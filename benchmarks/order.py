@@ -7,6 +7,7 @@ rules' accuracies beside those of networks that were only mutated (800 connectio
 from `docs/results/random_networks_*.csv`, and how alike the orders are.
 """
 
+import argparse
 import csv
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from analysis import turning
+from analysis.__main__ import status_of
 from analysis.compare import table, value_at
 from analysis.runs import RunFolder
+from evolution.errors import InputError
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
 KINDS = {"800": "sparse, 800", "dense 500": "dense, 500"}
@@ -60,9 +63,15 @@ def text(dataset: str, evolved: Accuracies, others: Mapping[str, Accuracies]) ->
     return "\n\n".join(said)
 
 
-def main(study: Path, to: Path) -> None:
-    rows = rows_of(study)
-    with to.open("w", encoding="utf-8", newline="") as file:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path)
+    parser.add_argument("to", type=Path, help="the table of runs, CSV")
+    given = parser.parse_args()
+    rows = rows_of(given.study)
+    if not rows:
+        raise InputError(f"{given.study}: there is no run that has come to generation {AT}")
+    with given.to.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -72,4 +81,4 @@ def main(study: Path, to: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    sys.exit(status_of(main))

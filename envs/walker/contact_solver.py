@@ -108,7 +108,7 @@ def line_up(contacts, counts, alive, touching, order, lanes):
 
 @lean
 def lay_out(s, c, owner, starts, slots, touching, order, contacts, numbers, counts, lanes):
-    """Slots starts[b]..starts[b + 1] - 1 of each body in the order of the island, prepared and with warm impulses."""
+    """Slots starts[b]..starts[b + 1] - 1 of the body ORDER[b], prepared and with warm impulses."""
     starts[0] = 0
     for b in range(NUM_BODIES):
         most = 0

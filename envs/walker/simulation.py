@@ -123,7 +123,7 @@ class World(NamedTuple):
     c: np.ndarray  # the slots' rows
     owner: np.ndarray  # (MOST_SLOTS, LANES) the contact in a slot's column, or -1
     slots: np.ndarray  # (MOST_SLOTS, 3) the columns of each slot
-    starts: np.ndarray  # (NUM_BODIES + 1,) each body's slots, in the order of the island
+    starts: np.ndarray  # (NUM_BODIES + 1,) each body's slots, in ORDER
     few: np.ndarray  # rows as in `q`, of walkers that need more corrections than others
     few_c: np.ndarray
     few_slots: np.ndarray
