@@ -1,11 +1,4 @@
-"""Episodes as numba kernels: network and environment in one loop, the episodes of a network side by side.
-
-A lane holds an episode under way. All lanes take a step together, so that the arithmetic runs on vectors; a lane whose
-episode has ended takes the next one (another weight or trial), and when none is left, the last lane moves into the gap.
-Where a step costs little, the lanes hold episodes of one network, which then computes in place. Where it is dear, lanes
-that stay empty cost more than copying inputs, and they hold episodes of any network. No lane's arithmetic depends on
-another's: grouping never changes a result.
-"""
+"""Episodes of compiled environments: rewards and lengths of many networks, or an environment alone, step by step."""
 
 import contextlib
 import functools
@@ -18,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.envs.registration import load_env_creator
 
-from envs import compiled
+from envs import compiled, lanes, shared_lanes
 from envs.compiled import Found, seam
-from envs.compiled.seam import ACTION, LARGEST, LENGTH, LIVE, OVER, REWARD, SINGLE, TERMINATED, TOTAL
+from envs.compiled.seam import ACTION, REWARD, SINGLE, TERMINATED
 from evolution.errors import InputError, RunError
 from evolution.genome import Genome
 from networks import twins
-from networks.compiled import LANES, WEIGHT, WIDTH, FlatNetworks, evaluate, flatten, new_values
+from networks.compiled import LANES, WIDTH, FlatNetworks, flatten
 from networks.jit import kernel
 
 Array = npt.NDArray[np.float64]
@@ -76,13 +69,13 @@ def episodes(
     rewards = np.empty((len(genomes), num_weights, len(seeds)))
     lengths = np.empty(rewards.shape, np.int64)
     max_steps = max_episode_steps or found.max_episode_steps or compiled.MAX_EPISODE_STEPS
-    team = len(genomes) if environment.dear else 1
     with _one_line(env_name):
-        first = _starts(found, seeds)
-        world = environment.world(found.parameters)
-        _episodes(
-            found.parameters, world, scale_actions, flat, values, individual, first, max_steps, team, rewards, lengths
-        )
+        first, world = _starts(found, seeds), environment.world(found.parameters)
+        given = found.parameters, world, scale_actions, flat, values, individual, first, max_steps, rewards, lengths
+        if environment.keep is None:
+            lanes.play(*given)
+        else:
+            shared_lanes.play(*given, *shared_lanes.room(environment, len(genomes), rewards.size))
     return rewards, lengths
 
 
@@ -248,104 +241,6 @@ def _find(env_name: str, env_kwargs: Kwargs) -> Found:
     return found
 
 
-# ---- kernels ----------------------------------------------------------------------------------------------------
-
-
-@kernel
-def _episodes(parameters, world, scale_actions, flat, weights, individual, starts, max_steps, team, rewards, lengths):
-    """All episodes, `team` networks at a time: a lane may hold an episode of any network of the team."""
-    num_inputs, num_outputs, _, neuron_start, _, activations, connection_start, sources, _ = flat
-    num_networks, num_weights, num_trials = rewards.shape
-    network, episode = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)  # of each lane; weight * num_trials + trial
-    for head in range(0, num_networks, team):
-        rows: Any = np.int64(1)  # of weights (a bare 1 is a type of its own, for which all would be compiled once more)
-        most_neurons = 0
-        for n in range(head, min(head + team, num_networks)):
-            first, end = neuron_start[n], neuron_start[n + 1]
-            most_neurons = max(most_neurons, end - first)
-            if individual:
-                rows = max(rows, connection_start[end] - connection_start[first])
-        # A team of one has its working memory in the lanes. Else there are only weights, inputs and outputs, and each
-        # network copies those of its lanes to its own.
-        own = new_values(rows, num_inputs + most_neurons)
-        values = own if team == 1 else new_values(rows, num_inputs + num_outputs)
-        first_input = WEIGHT + rows
-        first_output = len(values) - num_outputs
-        state = np.zeros(seam.num_rows(parameters) * LANES)
-        lanes, started = 0, head * num_weights * num_trials
-        to_start = min(head + team, num_networks) * num_weights * num_trials
-        while True:
-            while lanes < LANES and started < to_start:
-                n, e = divmod(started, num_weights * num_trials)
-                network[lanes], episode[lanes] = n, e
-                if individual:
-                    first = connection_start[neuron_start[n]]
-                    count = connection_start[neuron_start[n + 1]] - first
-                    at = first * num_weights + e // num_trials * count
-                    for c in range(count):
-                        values[WEIGHT + c, lanes] = weights[at + c]
-                else:
-                    values[WEIGHT, lanes] = weights[e // num_trials]
-                seam.start(parameters, world, state, lanes, starts[e % num_trials])
-                state[TOTAL + lanes] = state[LENGTH + lanes] = 0.0
-                state[LIVE + lanes] = state[SINGLE + lanes] = 1.0
-                lanes += 1
-                started += 1
-            if lanes == 0:
-                break
-            width = (lanes + WIDTH - 1) & -WIDTH
-            seam.observe(parameters, world, state, values, first_input, width)
-            if team == 1:
-                first, end = neuron_start[head], neuron_start[head + 1]
-                evaluate(values, rows, num_inputs, activations, connection_start, sources, first, end, width)
-            else:
-                _answer(values, own, rows, flat, network, lanes)
-            single = seam.single_precision(parameters)
-            _act(seam.bounds(parameters), single, scale_actions, values, first_output, num_outputs, state, width)
-            seam.step(parameters, world, state, width)
-            if not _count(state, max_steps, width):
-                continue
-            for lane in range(lanes - 1, -1, -1):
-                if state[OVER + lane] == 1:
-                    w, k = divmod(episode[lane], num_trials)
-                    rewards[network[lane], w, k] = state[TOTAL + lane]
-                    lengths[network[lane], w, k] = int(state[LENGTH + lane])
-                    lanes -= 1
-                    network[lane], episode[lane] = network[lanes], episode[lanes]
-                    for row in range(0, len(state), LANES):
-                        state[row + lane] = state[row + lanes]
-                    seam.move(parameters, world, lane, lanes)
-                    state[LIVE + lanes] = 0.0
-                    for row in range(WEIGHT, first_input):
-                        values[row, lane] = values[row, lanes]
-
-
-@kernel
-def _answer(values, own, rows, flat, network, lanes):
-    """The outputs of lanes that hold several networks: each network computes its lanes' side by side."""
-    num_inputs, num_outputs, _, neuron_start, _, activations, connection_start, sources, _ = flat
-    columns, answered = np.empty(LANES, np.int64), np.zeros(LANES, np.bool_)
-    shown = WEIGHT + rows + num_inputs  # the rows of weights and inputs, before those of the outputs
-    for lane in range(lanes):
-        if answered[lane]:
-            continue
-        count = 0
-        for other in range(lane, lanes):
-            if network[other] == network[lane]:
-                answered[other] = True
-                for row in range(WEIGHT, shown):
-                    own[row, count] = values[row, other]
-                columns[count] = other
-                count += 1
-        first, end = neuron_start[network[lane]], neuron_start[network[lane] + 1]
-        width = (count + WIDTH - 1) & -WIDTH
-        evaluate(own, rows, num_inputs, activations, connection_start, sources, first, end, width)
-        last = shown + end - first - num_outputs
-        for o in range(num_outputs):
-            for k in range(count):
-                values[shown + o, columns[k]] = own[last + o, k]
-
-
 @kernel
 def _begin(parameters, first, state, values):
     for lane in range(WIDTH):
@@ -361,47 +256,3 @@ def _advance(parameters, action, state, values):
         state[place : place + WIDTH] = action[a]
     seam.step(parameters, parameters, state, WIDTH)
     seam.observe(parameters, parameters, state, values, 0, WIDTH)
-
-
-@kernel
-def _act(bounds, single, scale_actions, values, row, num_outputs, state, lanes):
-    """The outputs as actions: `envs.spaces.action` for all lanes."""
-    if bounds is None:
-        _choose(values, row, num_outputs, state, lanes)
-    else:
-        low, high = bounds
-        for o in range(num_outputs):
-            place = ACTION + o * LANES
-            for i in range(lanes & -WIDTH):
-                action = values[row + o, i]
-                action = low + (action + 1.0) / 2.0 * (high - low) if scale_actions else action
-                action = low if action < low else action  # NaN stays
-                action = high if action > high else action
-                state[place + i] = np.float32(action) if single else action
-
-
-@kernel
-def _choose(values, row, num_outputs, state, lanes):
-    """The index of the largest output, as numpy.argmax: the first of equals, NaN above all."""
-    for i in range(lanes & -WIDTH):
-        state[ACTION + i] = 0.0
-        state[LARGEST + i] = values[row, i]
-    for o in range(1, num_outputs):
-        for i in range(lanes & -WIDTH):
-            output, largest = values[row + o, i], state[LARGEST + i]
-            larger = (output > largest) | ((output != output) & (largest == largest))
-            state[ACTION + i] = o if larger else state[ACTION + i]
-            state[LARGEST + i] = output if larger else largest
-
-
-@kernel
-def _count(state, max_steps, lanes):
-    """Add the step to totals and lengths; gives the number of episodes that end with it."""
-    ended = 0
-    for i in range(lanes & -WIDTH):
-        state[TOTAL + i] += state[REWARD + i]
-        state[LENGTH + i] += 1
-        over = ((state[TERMINATED + i] > 0) | (state[LENGTH + i] >= max_steps)) & (state[LIVE + i] > 0)
-        state[OVER + i] = 1.0 if over else 0.0
-        ended += over
-    return ended

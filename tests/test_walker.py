@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,12 +10,13 @@ import pytest
 from gymnasium.envs.box2d.bipedal_walker import BipedalWalker
 
 from benchmarks.walker import POLICIES, episode, play
-from envs import rollout
+from envs import rollout, shared_lanes
 from envs.compiled import find
+from envs.compiled.seam import ACTION, REWARD, TERMINATED
 from envs.gym_task import GymTask
 from envs.walker import bodies, joints
 from envs.walker.bodies import BODY, HULL_AT, THIGH_AT
-from envs.walker.contact import MOST_CONTACTS, NUM_FLOATS, NUM_INTEGERS, clip, feature
+from envs.walker.contact import MOST_CONTACTS, NUM_FLOATS, NUM_INTEGERS, TOUCHING, clip, feature
 from envs.walker.rotation import sine_cosine
 from envs.walker.simulation import new_world, prepare_joints
 from envs.walker.terrain import LENGTH, terrain
@@ -70,9 +72,11 @@ def test_episodes_are_those_of_the_reference() -> None:
             assert rewards[0, w, k] == pytest.approx(expected[0], abs=2e-3)
 
 
-def test_lanes_of_several_networks_change_no_bit() -> None:
-    """Any networks, weights and trials together give what each network gives alone, in any order."""
-    population = [evolved(seed, 24, 4, mutations=20 * seed) for seed in range(13)]
+@pytest.mark.parametrize("most", [7, 4096])
+def test_lanes_of_several_networks_change_no_bit(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any networks, weights and trials together give what each episode gives alone, in any order, however many ride."""
+    monkeypatch.setattr(shared_lanes, "MOST_RIDERS", most)
+    population = [evolved(seed, 24, 4, mutations=20 * seed) for seed in (0, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)]
     weights, seeds, limit = np.array([-2.0, -0.5, 1.0]), [5, 6], 80
     rng = np.random.default_rng(0)
     own = [rng.normal(size=(3, genome.num_connections)) for genome in population]
@@ -86,15 +90,72 @@ def test_lanes_of_several_networks_change_no_bit() -> None:
         rewards, lengths = played(range(13), individual)
         assert rewards.size > LANES
         assert len(np.unique(lengths)) > 3
-        for n in range(13):
-            alone = played([n], individual)
-            np.testing.assert_array_equal(rewards[n], alone[0][0])
-            np.testing.assert_array_equal(lengths[n], alone[1][0])
+        for n, genome in enumerate(population):
+            for w in range(3):
+                given = [own[n][w : w + 1]] if individual else weights[w : w + 1]
+                for k, seed in enumerate(seeds):
+                    alone = rollout.episodes(
+                        [genome], NAME, given, [seed], take_argmax_action=False, max_episode_steps=limit
+                    )
+                    assert (rewards[n, w, k], lengths[n, w, k]) == (alone[0].item(), alone[1].item())
         for trials in ((0,), (1, 0)):
             which = rng.permutation(13)[: rng.integers(2, 9)].tolist()
             part = played(which, individual, trials)
             np.testing.assert_array_equal(part[0], rewards[which][:, :, trials])
             np.testing.assert_array_equal(part[1], lengths[which][:, :, trials])
+
+
+def test_episodes_that_are_alike_ride_in_one_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies of a network to the end; another network until its actions part from theirs, which are then kept."""
+    rooms = []
+
+    def room(*given: Any) -> tuple[shared_lanes.Riders, shared_lanes.Branches]:
+        rooms.append(make_room(*given))
+        return rooms[-1]
+
+    make_room = shared_lanes.room
+    monkeypatch.setattr(shared_lanes, "room", room)
+    genome, other = evolved(2, 24, 4, mutations=60), evolved(3, 24, 4, mutations=60)
+    three = [genome, other, genome]
+    rewards, lengths = rollout.episodes(three, NAME, [1.0], [0], take_argmax_action=False)
+    [(riders, branches)] = rooms
+    total, steps = branches.so_far[0]
+    until, _ = rollout.episodes(three, NAME, [1.0], [0], take_argmax_action=False, max_episode_steps=int(steps))
+    assert riders.next.tolist() == [-1, -1, 0]  # the first one rides behind the last one, the other alone
+    assert rewards[0, 0, 0] == rewards[2, 0, 0] != rewards[1, 0, 0]
+    assert 0 < steps < lengths.min()
+    assert until.ravel().tolist() == [total] * 3
+
+
+def test_an_episode_goes_on_from_what_was_kept_of_it() -> None:
+    """In a lane of another world, bit for bit; also where it touches the ground."""
+    actions = play("heuristic", 3, 120)[0]
+    found = find(NAME)
+    assert found is not None
+    walker = found.compiled
+
+    def moved(world: Any, state: npt.NDArray, lane: int, steps: npt.NDArray) -> list[tuple[float, ...]]:
+        passed = []
+        for action in steps:
+            for a in range(4):
+                state[ACTION + a * LANES + lane] = action[a]
+            walker.step(world, state, WIDTH)
+            rows = world.s[lane::LANES]
+            passed.append(
+                (state[REWARD + lane], state[TERMINATED + lane], *rows[: bodies.NUM_BODIES * bodies.BODY_ROWS])
+            )
+        return passed
+
+    first, second = (walker.world(found.parameters) for _ in range(2))
+    state, other = (np.zeros(ACTION + walker.num_rows * LANES) for _ in range(2))
+    walker.start(first, state, 0, rollout.starts(NAME, [3])[0])
+    moved(first, state, 0, actions[:70])
+    assert first.contacts[0, : first.counts[0], TOUCHING].any()
+    kept = np.full(walker.most_kept, np.nan)
+    count = walker.keep(first, 0, kept)
+    walker.start(second, other, 5, kept)
+    assert np.isfinite(kept[:count]).all()
+    assert moved(second, other, 5, actions[70:]) == moved(first, state, 0, actions[70:])
 
 
 def test_rewards_are_those_of_any_number_of_workers_and_of_the_reference() -> None:

@@ -66,7 +66,15 @@ from envs.walker.bodies import (
     enclose,
     place,
 )
-from envs.walker.contact import find_new, lay_ground
+from envs.walker.contact import (
+    LEFT_Y,
+    MOST_CONTACTS,
+    NUM_FLOATS,
+    NUM_INTEGERS,
+    RIGHT_Y,
+    find_new,
+    lay_ground,
+)
 from envs.walker.joints import HIP_2_LIMITS, HIP_LIMITS
 from envs.walker.lidar import NUM_RAYS, cast
 from envs.walker.rotation import sine_cosine
@@ -97,10 +105,10 @@ def new_world(parameters: Walker) -> World:
 def start_of(parameters: Walker, seed: int) -> npt.NDArray[np.float64]:
     """All that an episode starts from (S,): what `start` puts into a lane, after the one step that reset makes."""
     heights, force = terrain(seed)
-    world, state = new_arrays(), np.zeros(ACTION + len(ROWS) * LANES)
+    world, state, kept = new_arrays(), np.zeros(ACTION + len(ROWS) * LANES), np.empty(MOST_KEPT)
     _put_up(world, heights, np.float32(force))
     step(world, state, WIDTH)  # from here, not in a kernel: it is compiled only for what episodes call it with
-    return _packed(world, heights)
+    return kept[: keep(world, 0, kept)].copy()
 
 
 @lean
@@ -138,11 +146,25 @@ def _put_up(world, heights, force):
     find_new(s, world.contacts, world.numbers, world.counts, world.ground, world.near, 0, (1 << NUM_BODIES) - 1)
 
 
-def _packed(world: World, heights: npt.NDArray) -> npt.NDArray[np.float64]:
-    """Lane 0 as one array, which `start` unpacks."""
-    count = world.counts[0]
-    contacts, numbers = world.contacts[0, :count].ravel(), world.numbers[0, :count].ravel()
-    return np.concatenate([world.s[::LANES], heights, [count], contacts, numbers], dtype=np.float64)
+MOST_KEPT = NUM_ROWS + LENGTH + 1 + MOST_CONTACTS * (NUM_INTEGERS + NUM_FLOATS)
+
+
+@lean
+def keep(world, lane, kept):
+    """A lane's rows, ground and contacts, as `start` takes them; how many numbers they are."""
+    for row in range(NUM_ROWS):
+        kept[row] = world.s[row * LANES + lane]
+    for g in range(GROUND):
+        kept[NUM_ROWS + g], kept[NUM_ROWS + g + 1] = world.ground[lane, g, LEFT_Y], world.ground[lane, g, RIGHT_Y]
+    count = world.counts[lane]
+    kept[NUM_ROWS + LENGTH] = count
+    at = NUM_ROWS + LENGTH + 1
+    for n in range(count):
+        for k in range(NUM_INTEGERS):
+            kept[at + n * NUM_INTEGERS + k] = world.contacts[lane, n, k]
+        for k in range(NUM_FLOATS):
+            kept[at + count * NUM_INTEGERS + n * NUM_FLOATS + k] = world.numbers[lane, n, k]
+    return at + count * (NUM_INTEGERS + NUM_FLOATS)
 
 
 @lean
@@ -156,12 +178,11 @@ def start(world, state, lane, first):
         for g in range(GROUND):
             world.near[lane, part, g] = False
     at = NUM_ROWS + LENGTH + 1
-    integers, floats = world.contacts.shape[2], world.numbers.shape[2]
     for n in range(count):
-        for k in range(integers):
-            world.contacts[lane, n, k] = int(first[at + n * integers + k])
-        for k in range(floats):
-            world.numbers[lane, n, k] = np.float32(first[at + count * integers + n * floats + k])
+        for k in range(NUM_INTEGERS):
+            world.contacts[lane, n, k] = int(first[at + n * NUM_INTEGERS + k])
+        for k in range(NUM_FLOATS):
+            world.numbers[lane, n, k] = np.float32(first[at + count * NUM_INTEGERS + n * NUM_FLOATS + k])
         world.near[lane, world.contacts[lane, n, 0], world.contacts[lane, n, 1]] = True
     world.alive[lane] = True
     state[SHAPING + lane] = shaping(world.s, lane)
@@ -289,7 +310,6 @@ COMPILED = Compiled(
     bounds=(-1.0, 1.0),
     single_precision=True,
     tolerance=0.0,  # the same bits
-    dear=True,
     fixed={"hardcore": False},
     num_rows=len(ROWS),
     start=start,
@@ -298,4 +318,6 @@ COMPILED = Compiled(
     start_of=start_of,
     new_world=new_world,
     move=move,
+    keep=keep,
+    most_kept=MOST_KEPT,
 )

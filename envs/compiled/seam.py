@@ -54,11 +54,14 @@ class Compiled:
     bounds: tuple[float, float] | None = None  # of the actions; None where the index of the largest output is taken
     single_precision: bool = False  # whether the loop rounds actions to 32 bits, as the reference's action space does
     tolerance: float = 1e-5  # of twenty steps against the reference, relative to 1 + |value|
-    dear: bool = False  # whether a step costs more than a network, so that lanes had better hold several networks
     fixed: Mapping[str, Any] = field(default_factory=dict)  # arguments that it serves with this value only
     start_of: Callable[[Any, int], Array] | None = None  # (parameters, seed): (S,); else the reference's `state`
     new_world: Callable[[Any], Any] | None = None  # (parameters): arrays for what does not fit in rows of float64
     move: Any = None  # kernel (world, lane, source): does for the world's arrays what the loop does for the rows
+    # Where a step is dear: kernel (world, lane, kept), which gives how many numbers it kept of an episode under way,
+    # `most_kept` at most, from which `start` goes on as if nothing had been. With it, alike episodes share a lane.
+    keep: Any = None
+    most_kept: int = 0
 
     @property
     def take_argmax_action(self) -> bool:
@@ -110,6 +113,11 @@ def move(parameters: Any, world: Any, lane: int, source: int) -> None:
     """The world's arrays of a lane become those of another."""
 
 
+def keep(parameters: Any, world: Any, lane: int, kept: Array) -> int:
+    """A lane as what `start` goes on from; the count of numbers."""
+    raise NotImplementedError
+
+
 def bounds(parameters: Any) -> Any:
     """The least and the largest action, or None."""
 
@@ -146,6 +154,12 @@ def _move(parameters, world, lane, source):
     if kernel is None:
         return lambda parameters, world, lane, source: None
     return lambda parameters, world, lane, source: kernel(world, lane, source)
+
+
+@overload(keep, inline="always")
+def _keep(parameters, world, lane, kept):
+    kernel = _of(parameters).keep
+    return lambda parameters, world, lane, kept: kernel(world, lane, kept)
 
 
 @overload(bounds, inline="always")
