@@ -10,7 +10,7 @@ import numpy as np
 from envs.compiled import seam
 from envs.compiled.seam import ACTION, LARGEST, LENGTH, LIVE, OVER, REWARD, SINGLE, TERMINATED, TOTAL
 from networks.compiled import LANES, WEIGHT, WIDTH, evaluate, new_values
-from networks.jit import kernel
+from networks.jit import kernel, lean
 
 
 @kernel
@@ -64,7 +64,7 @@ def play(parameters, world, scale_actions, flat, weights, individual, starts, ma
                         values[row, lane] = values[row, lanes]
 
 
-@kernel
+@lean
 def close_gap(parameters, world, state, lane, last):
     """The last lane moves to where an episode has ended."""
     for row in range(0, len(state), LANES):
@@ -73,7 +73,7 @@ def close_gap(parameters, world, state, lane, last):
     state[LIVE + last] = 0.0
 
 
-@kernel
+@lean
 def act(bounds, single, scale_actions, values, row, num_outputs, state, lanes):
     """The outputs as actions: `envs.spaces.action` for all lanes."""
     if bounds is None:
@@ -90,7 +90,7 @@ def act(bounds, single, scale_actions, values, row, num_outputs, state, lanes):
                 state[place + i] = np.float32(action) if single else action
 
 
-@kernel
+@lean
 def _choose(values, row, num_outputs, state, lanes):
     """The index of the largest output, as numpy.argmax: the first of equals, NaN above all."""
     for i in range(lanes & -WIDTH):
@@ -104,7 +104,7 @@ def _choose(values, row, num_outputs, state, lanes):
             state[LARGEST + i] = output if larger else largest
 
 
-@kernel
+@lean
 def count(state, max_steps, lanes):
     """Add the step to totals and lengths; gives the number of episodes that end with it."""
     ended = 0

@@ -14,7 +14,7 @@ from envs.compiled import seam
 from envs.compiled.seam import ACTION, LENGTH, LIVE, OVER, SINGLE, TOTAL
 from envs.lanes import act, close_gap, count
 from networks.compiled import LANES, WEIGHT, WIDTH, evaluate, new_values
-from networks.jit import kernel
+from networks.jit import kernel, lean
 
 MOST_RIDERS = 4096  # at a time, R; as many branches may have to wait
 
@@ -121,7 +121,7 @@ def play(
                     close_gap(parameters, world, state, lane, lanes)
 
 
-@kernel
+@lean
 def _begin(riders, branches, starts, head, num_riders):
     """All riders of a trial wait for its start; the number of trials."""
     num_trials, waiting = len(starts), 0
@@ -133,13 +133,13 @@ def _begin(riders, branches, starts, head, num_riders):
         if first >= 0:
             for i in range(starts.shape[1]):
                 branches.kept[waiting, i] = starts[k, i]
-            branches.so_far[waiting] = 0.0
+            branches.so_far[waiting, 0] = branches.so_far[waiting, 1] = 0.0
             branches.first[waiting] = first
             waiting += 1
     return waiting
 
 
-@kernel
+@lean
 def _sort(riders, head, episodes, lanes):
     """List the riders of the lanes by network; the number of networks."""
     num_networks = 0
@@ -156,7 +156,7 @@ def _sort(riders, head, episodes, lanes):
     return num_networks
 
 
-@kernel
+@lean
 def _answer(parameters, scale_actions, flat, n, values, rows, weights, inputs, riders, episodes, answers):
     """The actions of the riders of network n, side by side. Empties its list."""
     num_inputs, num_outputs, _, neuron_start, _, activations, connection_start, sources, _ = flat
@@ -189,7 +189,7 @@ def _answer(parameters, scale_actions, flat, n, values, rows, weights, inputs, r
                 riders.actions[riders.column[k], a] = answers[ACTION + a * LANES + k]
 
 
-@kernel
+@lean
 def _part(parameters, world, state, lane, riders, branches, waiting):
     """The lane takes its first rider's action; who acts otherwise leaves. Gives the number of branches then."""
     first, before = riders.first[lane], waiting
@@ -204,7 +204,7 @@ def _part(parameters, world, state, lane, riders, branches, waiting):
             while branch < waiting and not _alike(riders.bits, rider, branches.first[branch]):
                 branch += 1
             if branch == waiting:
-                seam.keep(parameters, world, lane, branches.kept[branch])
+                seam.keep(parameters, world, lane, branches.kept, branch)
                 branches.so_far[branch, 0], branches.so_far[branch, 1] = state[TOTAL + lane], state[LENGTH + lane]
                 branches.first[branch] = -1
                 waiting += 1
@@ -217,7 +217,7 @@ def _part(parameters, world, state, lane, riders, branches, waiting):
     return waiting
 
 
-@kernel
+@lean
 def _alike(bits, rider, other):
     """Whether two riders' actions are the same bits: 0 is not -0, and NaN may be NaN."""
     differing = 0

@@ -15,7 +15,7 @@ from numba.extending import overload
 
 from evolution.genome import Genome
 from networks.activations import registered
-from networks.jit import kernel
+from networks.jit import kernel, lean
 
 Array = npt.NDArray[np.float64]
 
@@ -172,7 +172,7 @@ def new_values(num_weights, num_neurons):
     return values
 
 
-@kernel
+@lean
 def evaluate(values, num_weights, num_inputs, activations, connection_start, sources, first, end, lanes):
     """Neurons first..end-1 of flat networks, which are one network, for the first `lanes` lanes, a multiple of WIDTH.
 
@@ -206,19 +206,19 @@ def evaluate(values, num_weights, num_inputs, activations, connection_start, sou
 # `lanes & -WIDTH` is `lanes`; it tells the compiler that vectors fill it, so that it leaves out the scalar rest.
 
 
-@kernel
+@lean
 def set_sum(values, a, b, lanes):
     for i in range(lanes & -WIDTH):
         values[SUM, i] = values[a, i] + values[b, i]
 
 
-@kernel
+@lean
 def add_to_sum(values, a, lanes):
     for i in range(lanes & -WIDTH):
         values[SUM, i] += values[a, i]
 
 
-@kernel
+@lean
 def _add_product(values, a, b, lanes):
     for i in range(lanes & -WIDTH):
         values[SUM, i] += values[a, i] * values[b, i]

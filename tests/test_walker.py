@@ -151,10 +151,10 @@ def test_an_episode_goes_on_from_what_was_kept_of_it() -> None:
     walker.start(first, state, 0, rollout.starts(NAME, [3])[0])
     moved(first, state, 0, actions[:70])
     assert first.contacts[0, : first.counts[0], TOUCHING].any()
-    kept = np.full(walker.most_kept, np.nan)
-    count = walker.keep(first, 0, kept)
-    walker.start(second, other, 5, kept)
-    assert np.isfinite(kept[:count]).all()
+    kept = np.full((2, walker.most_kept), np.nan)
+    count = walker.keep(first, 0, kept, 1)
+    walker.start(second, other, 5, kept[1])
+    assert np.isfinite(kept[1, :count]).all()
     assert moved(second, other, 5, actions[70:]) == moved(first, state, 0, actions[70:])
 
 

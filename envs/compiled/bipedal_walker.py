@@ -105,10 +105,10 @@ def new_world(parameters: Walker) -> World:
 def start_of(parameters: Walker, seed: int) -> npt.NDArray[np.float64]:
     """All that an episode starts from (S,): what `start` puts into a lane, after the one step that reset makes."""
     heights, force = terrain(seed)
-    world, state, kept = new_arrays(), np.zeros(ACTION + len(ROWS) * LANES), np.empty(MOST_KEPT)
+    world, state, kept = new_arrays(), np.zeros(ACTION + len(ROWS) * LANES), np.empty((1, MOST_KEPT))
     _put_up(world, heights, np.float32(force))
     step(world, state, WIDTH)  # from here, not in a kernel: it is compiled only for what episodes call it with
-    return kept[: keep(world, 0, kept)].copy()
+    return kept[0, : keep(world, 0, kept, 0)].copy()
 
 
 @lean
@@ -150,20 +150,21 @@ MOST_KEPT = NUM_ROWS + LENGTH + 1 + MOST_CONTACTS * (NUM_INTEGERS + NUM_FLOATS)
 
 
 @lean
-def keep(world, lane, kept):
-    """A lane's rows, ground and contacts, as `start` takes them; how many numbers they are."""
+def keep(world, lane, kept, branch):
+    """A lane's rows, ground and contacts as kept[branch], which `start` takes; how many numbers they are."""
     for row in range(NUM_ROWS):
-        kept[row] = world.s[row * LANES + lane]
+        kept[branch, row] = world.s[row * LANES + lane]
     for g in range(GROUND):
-        kept[NUM_ROWS + g], kept[NUM_ROWS + g + 1] = world.ground[lane, g, LEFT_Y], world.ground[lane, g, RIGHT_Y]
+        kept[branch, NUM_ROWS + g] = world.ground[lane, g, LEFT_Y]
+        kept[branch, NUM_ROWS + g + 1] = world.ground[lane, g, RIGHT_Y]
     count = world.counts[lane]
-    kept[NUM_ROWS + LENGTH] = count
+    kept[branch, NUM_ROWS + LENGTH] = count
     at = NUM_ROWS + LENGTH + 1
     for n in range(count):
         for k in range(NUM_INTEGERS):
-            kept[at + n * NUM_INTEGERS + k] = world.contacts[lane, n, k]
+            kept[branch, at + n * NUM_INTEGERS + k] = world.contacts[lane, n, k]
         for k in range(NUM_FLOATS):
-            kept[at + count * NUM_INTEGERS + n * NUM_FLOATS + k] = world.numbers[lane, n, k]
+            kept[branch, at + count * NUM_INTEGERS + n * NUM_FLOATS + k] = world.numbers[lane, n, k]
     return at + count * (NUM_INTEGERS + NUM_FLOATS)
 
 

@@ -58,8 +58,8 @@ class Compiled:
     start_of: Callable[[Any, int], Array] | None = None  # (parameters, seed): (S,); else the reference's `state`
     new_world: Callable[[Any], Any] | None = None  # (parameters): arrays for what does not fit in rows of float64
     move: Any = None  # kernel (world, lane, source): does for the world's arrays what the loop does for the rows
-    # Where a step is dear: kernel (world, lane, kept), which gives how many numbers it kept of an episode under way,
-    # `most_kept` at most, from which `start` goes on as if nothing had been. With it, alike episodes share a lane.
+    # Where a step is dear: kernel (world, lane, kept, n), which writes to kept[n] what `start` goes on from as if nothing
+    # had been, and gives how many numbers that are, at most `most_kept`. With it, alike episodes share a lane.
     keep: Any = None
     most_kept: int = 0
 
@@ -113,8 +113,8 @@ def move(parameters: Any, world: Any, lane: int, source: int) -> None:
     """The world's arrays of a lane become those of another."""
 
 
-def keep(parameters: Any, world: Any, lane: int, kept: Array) -> int:
-    """A lane as what `start` goes on from; the count of numbers."""
+def keep(parameters: Any, world: Any, lane: int, kept: Array, n: int) -> int:
+    """A lane as what `start` goes on from, in kept[n]; the count of numbers."""
     raise NotImplementedError
 
 
@@ -157,9 +157,9 @@ def _move(parameters, world, lane, source):
 
 
 @overload(keep, inline="always")
-def _keep(parameters, world, lane, kept):
+def _keep(parameters, world, lane, kept, n):
     kernel = _of(parameters).keep
-    return lambda parameters, world, lane, kept: kernel(world, lane, kept)
+    return lambda parameters, world, lane, kept, n: kernel(world, lane, kept, n)
 
 
 @overload(bounds, inline="always")
