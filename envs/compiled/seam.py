@@ -58,8 +58,8 @@ class Compiled:
     start_of: Callable[[Any, int], Array] | None = None  # (parameters, seed): (S,); else the reference's `state`
     new_world: Callable[[Any], Any] | None = None  # (parameters): arrays for what does not fit in rows of float64
     move: Any = None  # kernel (world, lane, source): does for the world's arrays what the loop does for the rows
-    # Where a step is dear: kernel (world, lane, kept, n), which writes to kept[n] what `start` goes on from as if nothing
-    # had been, and gives how many numbers that are, at most `most_kept`. With it, alike episodes share a lane.
+    # Where a step is dear: kernel (world, lane, kept, n), which writes to kept[n] what `start` goes on from, as if all
+    # were one episode, and gives how many numbers that are, most_kept at most. With it, alike episodes share a lane.
     keep: Any = None
     most_kept: int = 0
 

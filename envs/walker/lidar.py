@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 
-from envs.walker.bodies import HULL_AT, MAX_FLOAT, ONE, PX, PY, SCALE, ZERO, minimum
+from envs.walker.bodies import HULL_AT, MAX_FLOAT, ONE, PX, PY, SCALE, ZERO, F, maximum, minimum
 from envs.walker.contact import INVERSE_STEP, LEFT_Y, RIGHT_Y, UP_X, UP_Y
 from envs.walker.terrain import GROUND, GROUND_X
 from networks.jit import lean
 
 NUM_RAYS, RANGE = 10, 160 / SCALE
+APART = F(1e-3)  # whatever the rounding
 RAY_X = np.array([math.sin(1.5 * i / 10.0) * RANGE for i in range(NUM_RAYS)])
 RAY_Y = np.array([math.cos(1.5 * i / 10.0) * RANGE for i in range(NUM_RAYS)])
 
@@ -26,10 +27,16 @@ def cast(s, ground, lane, values, row):
     for ray in range(NUM_RAYS):
         ex, ey = np.float32(np.float64(x) + RAY_X[ray]), np.float32(np.float64(y) - RAY_Y[ray])
         dx, dy = ex - x, ey - y
+        slope = dy / dx if ray > 0 else ZERO
         nearest = MAX_FLOAT
         stop = min(max(math.floor(ex * INVERSE_STEP) + 2, 0), GROUND)
         g = start
         while g < stop:
+            # The ray's lowest point over this piece; a division less where that is far above both ends.
+            low = y + slope * (GROUND_X[g + 1] - x) if GROUND_X[g + 1] < ex else ey
+            if ray > 0 and low > maximum(ground[lane, g, LEFT_Y], ground[lane, g, RIGHT_Y]) + APART:
+                g += 1
+                continue
             share = meet(ground, lane, g, x, y, dx, dy)
             if share < nearest:
                 nearest = share
