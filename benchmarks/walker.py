@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.envs.box2d.bipedal_walker import BipedalWalker, BipedalWalkerHeuristics
 
-from benchmarks.episodes import grown
+from benchmarks.episodes import MUTATIONS, grown
 from benchmarks.measure import Row, compare
 from envs import rollout
 from envs.gym_task import Policy
+from evolution.files import network_path
 from evolution.genome import Genome
+from evolution.mutation import mutate
 from networks.reference import SHARED_WEIGHTS
 
 NAME, MAX_STEPS = "BipedalWalker-v3", 1600
@@ -58,8 +60,22 @@ def _networks() -> list[Genome]:
 
 
 def row(num_connections: int, num_networks: int = NUM_NETWORKS, num_trials: int = 5) -> Row:
-    """Environment steps on one core: episodes of networks, against Gymnasium's bare `step` with such actions."""
-    genomes, seeds = grown(num_connections, 24, 4)[:num_networks], list(range(num_trials))
+    """Networks of random mutations, most of which fall."""
+    return _row(grown(num_connections, 24, 4)[:num_networks], f"{num_connections} connections", num_trials)
+
+
+def evolved_row(num_networks: int = 128) -> Row:
+    """Networks as a generation has them: the walker of the zoo and children of it, most of which stand."""
+    rng = np.random.default_rng(0)
+    genomes = [Genome.load(network_path("champions/walker"))]
+    while len(genomes) < num_networks:
+        genomes.append(mutate(genomes[rng.integers(len(genomes))], MUTATIONS, rng))
+    return _row(genomes, "children of champions/walker", 1)
+
+
+def _row(genomes: list[Genome], what: str, num_trials: int) -> Row:
+    """Environment steps on one core: episodes of networks, against Gymnasium's bare `step` with a walker's actions."""
+    seeds = list(range(num_trials))
     actions = play("heuristic", 0, 1000)[0]
     environments = [BipedalWalker() for _ in range(ROUNDS)]
     for environment in environments:
@@ -76,13 +92,13 @@ def row(num_connections: int, num_networks: int = NUM_NETWORKS, num_trials: int 
             environment.step(action)
         return len(actions)
 
-    size = f"{num_connections} connections, {num_networks} networks x 6 weights x {num_trials} trials; against env.step"
+    size = f"{what}, {len(genomes)} networks x 6 weights x {num_trials} trials; against env.step"
     return Row(f"episodes of {NAME}", size, compare(fast, reference, ROUNDS), "20", "step")
 
 
 def rows() -> list[Row]:
     """One core."""
-    return [row(25), row(100), row(250), row(100, 32), row(100, 32, 1), row(100, 1, 1)]
+    return [row(25), row(100), row(250), row(100, 32), row(100, 32, 1), row(100, 1, 1), evolved_row()]
 
 
 def episode(genome: Genome, weight: float, seed: int, max_steps: int) -> tuple[float, int]:
