@@ -84,6 +84,10 @@ from envs.walker.contact_solver import (
     IMPACT_BAUMGARTE,
     N1,
     N2,
+    P1X,
+    P1Y,
+    P2X,
+    P2Y,
     SLOT,
     T1,
     T2,
@@ -539,19 +543,28 @@ def _respond(s, c, part, lane, together, rest):
     for k in range(together):
         points = 2 if c[k * SLOT + lane + COUNT] > ONE else 1
         prepare(c, k * SLOT + lane, part, s[at + X], s[at + Y], sine, cosine, points)
-    for _ in range(VELOCITY_ITERATIONS):
+    for _ in range(VELOCITY_ITERATIONS // 2):
         vx, vy, w, changed = s[at + VX], s[at + VY], s[at + W], False
+        for k in range(together):  # impulses, in rows that are needed no more
+            kept = k * SLOT + lane
+            c[kept + P1X], c[kept + P1Y], c[kept + P2X], c[kept + P2Y] = (
+                c[kept + N1],
+                c[kept + T1],
+                c[kept + N2],
+                c[kept + T2],
+            )
+        for _ in range(2):
+            for k in range(together):
+                if c[k * SLOT + lane + COUNT] > ONE:
+                    two_in_lane(s, c, body, mass, inertia, k * SLOT, lane)
+                else:
+                    one_in_lane(s, c, body, mass, inertia, k * SLOT, lane)
         for k in range(together):
-            place_of = k * SLOT + lane
-            n1, t1, n2, t2 = c[place_of + N1], c[place_of + T1], c[place_of + N2], c[place_of + T2]
-            if c[place_of + COUNT] > ONE:
-                two_in_lane(s, c, body, mass, inertia, k * SLOT, lane)
-            else:
-                one_in_lane(s, c, body, mass, inertia, k * SLOT, lane)
-            changed |= n1 != c[place_of + N1] or t1 != c[place_of + T1]
-            changed |= n2 != c[place_of + N2] or t2 != c[place_of + T2]
+            kept = k * SLOT + lane
+            changed |= c[kept + P1X] != c[kept + N1] or c[kept + P1Y] != c[kept + T1]
+            changed |= c[kept + P2X] != c[kept + N2] or c[kept + P2Y] != c[kept + T2]
         if not changed and vx == s[at + VX] and vy == s[at + VY] and w == s[at + W]:
-            break  # as all further iterations would
+            break  # at rest, or the last bits go to and fro: all further pairs would leave this too
     vx, vy, w = bounded(s[at + VX], s[at + VY], s[at + W], rest)
     s[at + VX], s[at + VY], s[at + W] = vx, vy, w
     s[at + X] += rest * vx
@@ -589,3 +602,6 @@ def _swept(s, part, lane):
     low_x, low_y = minimum(start_x - RADIUS, low_x), minimum(start_y - RADIUS, low_y)
     high_x, high_y = maximum(end_x + RADIUS, high_x), maximum(end_y + RADIUS, high_y)
     return px - x, py - y, low_x, low_y, high_x, high_y
+
+
+assert VELOCITY_ITERATIONS % 2 == 0

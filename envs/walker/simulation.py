@@ -365,10 +365,11 @@ def solve_positions(s, c, owner, starts, slots, few, few_c, few_slots, columns, 
     """Velocities into positions, then up to 60 corrections of each walker until its errors are small.
 
     Two are enough for most; others, as a walker that stands with a knee at its limit, need all of them. These move
-    together, into as few vectors as they fill.
+    together, into as few vectors as they fill. One that two have left as it was would be so after all of them.
     """
     for part in range(NUM_BODIES):
         integrate_position(s, part * BODY & NOT_NEGATIVE, lanes)
+    _remember(s, few, lanes)
     # A bare FIRST_ITERATIONS is a type of its own, for which all of it would be compiled once more.
     if _correct(s, c, starts, slots, np.int64(FIRST_ITERATIONS), lanes):
         return
@@ -402,11 +403,28 @@ def _correct(s, c, starts, slots, iterations, lanes):
 
 
 @lean
+def _remember(s, few, lanes):
+    for body in range(0, JOINTS_AT, BODY):
+        for row in (X, Y, A):
+            for i in range(lanes & -WIDTH):
+                few[body + row + i] = s[body + row + i]
+
+
+@lean
+def _has_moved(s, few, k):
+    moved = False
+    for body in range(0, JOINTS_AT, BODY):
+        for row in (X, Y, A):
+            moved |= few[body + row + k] != s[body + row + k]
+    return moved
+
+
+@lean
 def _gather(s, c, owner, starts, slots, few, few_c, few_slots, columns, lanes):
-    """What corrections need of the walkers that are not SOLVED, side by side; their number."""
+    """What corrections need of the walkers that are not SOLVED and have moved, side by side; their number."""
     count = 0
     for k in range(lanes):
-        if s[SOLVED + k] != ONE:
+        if s[SOLVED + k] != ONE and _has_moved(s, few, k):
             columns[count] = k
             count += 1
     for k in range(count):
@@ -556,3 +574,4 @@ def synchronize(s, part, lane):
 
 
 assert BODY == BODY_ROWS * LANES
+assert (POSITION_ITERATIONS - FIRST_ITERATIONS) % FIRST_ITERATIONS == 0
