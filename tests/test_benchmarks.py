@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from runs import ROOT
 
-from benchmarks import constants
+from benchmarks import architectures, constants
 from evolution.errors import InputError
 
 
@@ -64,3 +64,22 @@ def test_what_is_no_constant_is_one_line(grid, message):
     with pytest.raises(InputError) as error:
         constants.constant(grid)
     assert str(error.value) == message
+
+
+def test_the_table_of_architectures_takes_a_run_anew():
+    old = [
+        {"rule": rule, "seed": "0", "generation": str(g), "acc": "old"}
+        for rule in ("hebbian", "backprop")
+        for g in (0, 20)
+    ]
+    new = [{"rule": "hebbian", "seed": "0", "generation": str(g), "acc": "new"} for g in (100, 20, 0)]
+    other = [{"rule": "hebbian", "seed": "1", "generation": "0", "acc": "new"}]
+    found = [tuple(row.values()) for row in architectures.merged(old, new + other)]
+    assert found == [
+        ("backprop", "0", "0", "old"),
+        ("backprop", "0", "20", "old"),
+        ("hebbian", "0", "0", "new"),
+        ("hebbian", "0", "20", "new"),
+        ("hebbian", "0", "100", "new"),
+        ("hebbian", "1", "0", "new"),
+    ]
