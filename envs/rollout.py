@@ -68,6 +68,8 @@ def episodes(
     num_weights, individual, values = _flat_weights(genomes, flat, weights)
     rewards = np.empty((len(genomes), num_weights, len(seeds)))
     lengths = np.empty(rewards.shape, np.int64)
+    if not rewards.size:
+        return rewards, lengths
     max_steps = max_episode_steps or found.max_episode_steps or compiled.MAX_EPISODE_STEPS
     with _one_line(env_name):
         first, world = _starts(found, seeds), environment.world(found.parameters)

@@ -101,9 +101,21 @@ def play(
             seam.observe(parameters, world, state, inputs, 0, width)
             for i in range(_sort(riders, head, num_weights * num_trials, lanes)):
                 n = riders.networks[i]
-                weights_of = weights[connection_start[neuron_start[n]] * num_weights :] if individual else weights
-                episodes = head - n * num_weights * num_trials, num_trials
-                _answer(parameters, scale_actions, flat, n, values, rows, weights_of, inputs, riders, episodes, answers)
+                episodes = head - n * num_weights * num_trials, num_weights, num_trials
+                _answer(
+                    parameters,
+                    scale_actions,
+                    flat,
+                    n,
+                    values,
+                    rows,
+                    weights,
+                    individual,
+                    inputs,
+                    riders,
+                    episodes,
+                    answers,
+                )
             for lane in range(lanes):
                 waiting = _part(parameters, world, state, lane, riders, branches, waiting)
             seam.step(parameters, world, state, width)
@@ -157,21 +169,25 @@ def _sort(riders, head, episodes, lanes):
 
 
 @lean
-def _answer(parameters, scale_actions, flat, n, values, rows, weights, inputs, riders, episodes, answers):
-    """The actions of the riders of network n, side by side. Empties its list."""
+def _answer(parameters, scale_actions, flat, n, values, rows, weights, individual, inputs, riders, episodes, answers):
+    """The actions of the riders of network n, side by side. Empties its list.
+
+    `episodes` are the number of rider 0 among the network's own, and the numbers of weights and trials.
+    """
     num_inputs, num_outputs, _, neuron_start, _, activations, connection_start, sources, _ = flat
     first, end = neuron_start[n], neuron_start[n + 1]
     num_connections = connection_start[end] - connection_start[first]
-    head, num_trials = episodes
+    first_weight = connection_start[first]
+    head, num_weights, num_trials = episodes
     rider = riders.first_of_network[n]
     riders.first_of_network[n] = -1
     while rider >= 0:
         columns = 0
         while rider >= 0 and columns < LANES:
             w, lane = (head + rider) // num_trials, riders.lane[rider]
-            if rows > 1:
+            if individual:
                 for c in range(num_connections):
-                    values[WEIGHT + c, columns] = weights[w * num_connections + c]
+                    values[WEIGHT + c, columns] = weights[first_weight * num_weights + w * num_connections + c]
             else:
                 values[WEIGHT, columns] = weights[w]
             for i in range(num_inputs):

@@ -21,6 +21,8 @@ from envs.walker.rotation import sine_cosine
 from envs.walker.simulation import new_world, prepare_joints
 from envs.walker.terrain import LENGTH, terrain
 from evolution.errors import RunError
+from evolution.genome import Genome
+from evolution.mutation import add_connection
 from evolution.workers import Workers
 from networks.compiled import LANES, WIDTH
 from tests.genomes import evolved
@@ -103,6 +105,22 @@ def test_lanes_of_several_networks_change_no_bit(most: int, monkeypatch: pytest.
             part = played(which, individual, trials)
             np.testing.assert_array_equal(part[0], rewards[which][:, :, trials])
             np.testing.assert_array_equal(part[1], lengths[which][:, :, trials])
+
+
+def test_networks_without_connections_have_no_weights() -> None:
+    """Alone and beside one that has a single connection; and no episodes at all."""
+    rng = np.random.default_rng(0)
+    nothing = Genome.initial(24, 4, 0.0, rng)
+    one = add_connection(nothing, rng)
+    assert (nothing.num_connections, one.num_connections) == (0, 1)
+    own = [np.zeros((3, 0)), np.array([[-1.0], [0.5], [2.0]])]
+    limit = {"take_argmax_action": False, "max_episode_steps": 60}
+    together = rollout.episodes([nothing, one], NAME, own, [0, 1], **limit)[0]
+    np.testing.assert_array_equal(
+        together[0], rollout.episodes([nothing], NAME, [1.0, 1.0, 1.0], [0, 1], **limit)[0][0]
+    )
+    np.testing.assert_array_equal(together[1], rollout.episodes([one], NAME, own[1].ravel(), [0, 1], **limit)[0][0])
+    assert rollout.episodes([one], NAME, [1.0], [], **limit)[0].shape == (1, 1, 0)
 
 
 def test_episodes_that_are_alike_ride_in_one_lane(monkeypatch: pytest.MonkeyPatch) -> None:
