@@ -11,7 +11,6 @@ import csv
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,6 +24,7 @@ from evolution.errors import InputError
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 TABLE, PICTURE = DOCS / "results" / "architectures_that_learn.csv", DOCS / "pictures" / "architectures-that-learn.png"
 EVERY = 20  # generations
+Row = dict[str, str]
 COLUMNS = {
     "champion_train_acc": "champion/acc",
     "champion_test_acc_last_test": "champion/test_acc",
@@ -45,30 +45,32 @@ THESIS = {
 }
 
 
-def rows_of(run: RunFolder) -> list[dict[str, Any]]:
-    """A row for every 20th generation and the last one. Raises InputError where the run has none."""
+def rows_of(run: RunFolder) -> list[Row]:
+    """A row for every 20th generation and the last one. Raises InputError where the run is none of the table's."""
+    if not run.learns or run.rule not in THESIS or run.params["dataset"] != "mnist":
+        raise InputError(f"{run.path}: not a run of run-wlnn-mnist.py on mnist with {', '.join(THESIS)}")
     last = run.last_step("champion/acc")
     if last < 0:
         raise InputError(f"{run.path}: there is no generation in it")
     rows = []
     for generation in sorted({*range(0, last + 1, EVERY), last}):
-        row = {"rule": run.rule, "seed": run.params["seed"], "generation": generation}
+        row = {"rule": run.rule, "seed": str(run.params["seed"]), "generation": str(generation)}
         rows.append(row | {name: f"{value_at(run, tag, generation, 1)[0]:.4f}" for name, tag in COLUMNS.items()})
     return rows
 
 
-def _key(row: dict[str, Any]) -> tuple[str, str]:
-    return row["rule"], str(row["seed"])
+def _key(row: Row) -> tuple[str, str]:
+    return row["rule"], row["seed"]
 
 
-def merged(old: Iterable[dict[str, Any]], new: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def merged(old: Iterable[Row], new: Sequence[Row]) -> list[Row]:
     """All rows, those of a rule and seed that are new in place of the old ones, by rule, seed and generation."""
     replaced = {_key(row) for row in new}
     rows = [row for row in old if _key(row) not in replaced] + list(new)
     return sorted(rows, key=lambda row: (*_key(row), int(row["generation"])))
 
 
-def draw(rows: Sequence[dict[str, Any]]) -> Figure:
+def draw(rows: Sequence[Row]) -> Figure:
     """Accuracy in training and connections by generation: a line for each run, a circle for a number of the thesis."""
     figure = style.new_figure(style.PAGE_WIDTH, 2.9)
     panels = figure.subplots(1, 2, sharex=True)
@@ -96,7 +98,7 @@ def main() -> None:
     given = parser.parse_args()
     new = [row for folder in given.runs for row in rows_of(RunFolder(folder))]
     with TABLE.open(encoding="utf-8") as file:
-        rows = merged(csv.DictReader(file), [{name: str(value) for name, value in row.items()} for row in new])
+        rows = merged(csv.DictReader(file), new)
     style.save_csv(TABLE, list(rows[0]), [list(row.values()) for row in rows])
     with style.style():
         draw(rows).savefig(PICTURE, dpi=style.DPI)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis import turning
+from analysis import style, turning
 from analysis.__main__ import status_of
 from analysis.compare import table, value_at
 from analysis.runs import RunFolder
@@ -71,10 +71,7 @@ def main() -> None:
     rows = rows_of(given.study)
     if not rows:
         raise InputError(f"{given.study}: there is no run that has come to generation {AT}")
-    with given.to.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    style.save_csv(given.to, list(rows[0]), [list(row.values()) for row in rows])
     for dataset, evolved in grouped(rows, "dataset", "learning_rule").items():
         with (RESULTS / f"random_networks_{dataset}.csv").open(encoding="utf-8") as file:
             print(text(dataset, evolved, grouped(csv.DictReader(file), "size", "rule")), end="\n\n")

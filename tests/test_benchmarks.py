@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from runs import ROOT
 
+from analysis.runs import RunFolder
 from benchmarks import architectures, constants
 from evolution.errors import InputError
 
@@ -83,3 +84,17 @@ def test_the_table_of_architectures_takes_a_run_anew():
         ("hebbian", "0", "100", "new"),
         ("hebbian", "1", "0", "new"),
     ]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        "script: run-wann-classification\ndataset: mnist\n",
+        "script: run-wlnn-mnist\ndataset: digits\nlearning_rule: backprop\n",
+        "script: run-wlnn-mnist\ndataset: mnist\nlearning_rule: pepita\n",
+    ],
+)
+def test_the_table_of_architectures_refuses_other_runs(params, tmp_path):
+    (tmp_path / "params.yaml").write_text(params)
+    with pytest.raises(InputError, match=r"not a run of run-wlnn-mnist\.py on mnist with backprop, "):
+        architectures.rows_of(RunFolder(tmp_path))
