@@ -18,7 +18,7 @@ from envs.walker import bodies, joints
 from envs.walker.bodies import BODY, HULL_AT, THIGH_AT
 from envs.walker.contact import MOST_CONTACTS, NUM_FLOATS, NUM_INTEGERS, TOUCHING, clip, feature
 from envs.walker.rotation import sine_cosine
-from envs.walker.simulation import new_world, prepare_joints
+from envs.walker.simulation import has_moved, new_world, prepare_joints
 from envs.walker.terrain import LENGTH, terrain
 from evolution.errors import RunError
 from evolution.genome import Genome
@@ -222,6 +222,19 @@ def test_too_many_contacts_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
         rollout.episodes([evolved(2, 24, 4, mutations=60)], NAME, [1.0], [0], take_argmax_action=False)
     with pytest.raises(RunError, match=r"BipedalWalker-v3: .* room for"):
         rollout.replay(NAME, 0, np.zeros((60, 4)))
+
+
+def test_any_position_or_angle_says_that_a_walker_has_moved() -> None:
+    """By its last bit, in its own column."""
+    before = np.random.default_rng(0).normal(size=bodies.NUM_ROWS * LANES).astype(np.float32)
+    assert not has_moved(before, before.copy(), 3)
+    for body in range(bodies.NUM_BODIES):
+        for row in (bodies.X, bodies.Y, bodies.A):
+            after = before.copy()
+            place = body * BODY + row + 3
+            after[place] = np.nextafter(after[place], np.float32(9))
+            assert has_moved(after, before, 3)
+            assert not has_moved(after, before, 4)
 
 
 def test_masses_are_the_wheels() -> None:

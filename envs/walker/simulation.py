@@ -411,7 +411,8 @@ def _remember(s, few, lanes):
 
 
 @lean
-def _has_moved(s, few, k):
+def has_moved(s, few, k):
+    """Whether the walker in column k is elsewhere than `_remember` noted."""
     moved = False
     for body in range(0, JOINTS_AT, BODY):
         for row in (X, Y, A):
@@ -424,7 +425,7 @@ def _gather(s, c, owner, starts, slots, few, few_c, few_slots, columns, lanes):
     """What corrections need of the walkers that are not SOLVED and have moved, side by side; their number."""
     count = 0
     for k in range(lanes):
-        if s[SOLVED + k] != ONE and _has_moved(s, few, k):
+        if s[SOLVED + k] != ONE and has_moved(s, few, k):
             columns[count] = k
             count += 1
     for k in range(count):
