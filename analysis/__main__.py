@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from evolution.errors import InputError, RunError
+from evolution.system import tells_to_stop
 
 # Each command's module, which has `add_arguments(parser)` and `main(arguments)`, and what the command does.
 COMMANDS = {
@@ -91,7 +92,9 @@ def status_of(command: Callable[[], None]) -> int:
         return _fail(2 if error.errno == errno.ENAMETOOLONG else 1, f"{where}{error.strerror or error}")
     except (RunError, MemoryError) as error:
         return _fail(1, " ".join(str(error).split()))
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not tells_to_stop(error):
+            raise
         print("stopped", file=sys.stderr)
         return 130
     return 0

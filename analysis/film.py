@@ -16,6 +16,7 @@ from analysis.names import task_of
 from evolution.errors import InputError, RunError
 from evolution.files import TEMPORARY
 from evolution.genome import Genome
+from evolution.system import tells_to_stop
 
 Frame = npt.NDArray[np.uint8]  # (height, width, 3)
 
@@ -109,9 +110,11 @@ class Player:
         """Every n-th frame of the episode, and the last. Raises RunError where the environment fails."""
         try:
             yield from self._frames()
-        except (InputError, RunError, KeyboardInterrupt, GeneratorExit):
+        except (InputError, RunError, GeneratorExit):
             raise
         except BaseException as error:  # SystemExit, say, or one of a file that the environment reads
+            if tells_to_stop(error):
+                raise
             what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise RunError(f"environment {self.env_name} failed at step {self.steps}: {what}") from None
         finally:

@@ -21,6 +21,7 @@ from envs import compiled  # importing envs registers the project's own environm
 from envs.spaces import Actions, Observations, Unfit, takes_argmax
 from evolution.errors import InputError, RunError, WorkerLost
 from evolution.genome import ACTIVATION_NAMES, Genome
+from evolution.system import tells_to_stop
 from evolution.task import Fitness, Task
 from evolution.workers import Workers, divide
 from networks.activations import ACTIVATIONS
@@ -241,9 +242,9 @@ def make(
         near = difflib.get_close_matches(env_name, [*gymnasium.registry], 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise InputError(f"env_name {env_name}: there is no such environment{hint}") from None
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # a constructor may even exit
+        if tells_to_stop(error):
+            raise
         given = f" with env_kwargs {dict(env_kwargs)}" if env_kwargs else ""
         raise InputError(f"env_name {env_name}{given}: it cannot be made ({_line(error)})") from None
 
@@ -391,9 +392,9 @@ def episode(policy: Answer, weight: float | Array, seed: int, rules: Rules) -> t
             call = "step"
             observation, reward, terminated, truncated, _ = environment.step(action)
             total, steps, over = total + _number(reward), steps + 1, bool(terminated or truncated)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # SystemExit, say: it ends the episode, not the run
+        if tells_to_stop(error):
+            raise
         _OF_THIS_THREAD.__dict__.clear()  # what raised may not be usable again
         if isinstance(error, InputError):  # it could not be made, and says so itself
             raise

@@ -20,6 +20,16 @@ STOP_SIGNALS = tuple(
 # some; so whoever goes through generations or epochs looks here too.
 ASKED_TO_STOP = threading.Event()
 
+
+def tells_to_stop(error: BaseException | None) -> bool:
+    """Whether it is a KeyboardInterrupt, or what Python made of one: a SystemError where it came while a function of C,
+    as numba's calls of kernels, had a result already.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
+
+
 TO_FLUSH = os.O_RDWR if sys.platform == "win32" else os.O_RDONLY  # Windows flushes only what could be written
 SHARED_DATA = Path("/usr/share/datasets")  # where packages of some systems put data sets
 

@@ -23,7 +23,7 @@ from evolution import checkpoint
 from evolution.files import write_atomically
 from evolution.genome import Genome
 from evolution.loop import State
-from evolution.system import ASKED_TO_STOP, TO_FLUSH
+from evolution.system import ASKED_TO_STOP, TO_FLUSH, tells_to_stop
 from evolution.task import Fitness
 from experiment.events import EventLog
 from experiment.folder import CHAMPION, NETWORKS, TRAINED, Codec, Progress, Run
@@ -371,11 +371,11 @@ class Checkpoints(Generic[Progress]):
     def __enter__(self) -> "Checkpoints[Progress]":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, traceback: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             self.save()
         except OSError:
-            if kind is None or issubclass(kind, KeyboardInterrupt):
+            if error is None or tells_to_stop(error):
                 raise
             # else the first error says what is wrong
 

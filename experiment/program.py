@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from evolution.errors import InputError, RunError
-from evolution.system import ASKED_TO_STOP, STOP_SIGNALS
+from evolution.system import ASKED_TO_STOP, STOP_SIGNALS, tells_to_stop
 from experiment import Experiment
 from experiment.folder import LINES
 from experiment.parameters import Params, is_run, one_line, read_params
@@ -41,7 +41,9 @@ def run_script(experiment: Experiment, main: Callable[[Params], None], descripti
     except (RunError, OSError, MemoryError) as error:
         signals.end_at_once()
         _end(1, f"error: {error_line(error, params)}{_how_to_resume(params, error)}")
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not tells_to_stop(error):
+            raise
         signals.end_at_once()
         _end(128 + signals.received, f"stopped{_how_to_resume(params)}")
 

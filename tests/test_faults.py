@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 from runs import ENVIRONMENT, MADE_RUN, ROOT, assert_same, finish, generations, log, members, run, start, wait_until
 
+from analysis.__main__ import status_of
+from envs.gym_task import Rules, episode
 from evolution import checkpoint
 from evolution.errors import InputError
+from evolution.system import tells_to_stop
 from experiment import GYM
 from experiment import folder as folders
 from experiment.parameters import read_params
@@ -140,6 +143,46 @@ def test_a_signal_whose_exception_is_lost_ends_the_run_after_the_generation(tmp_
     process = start(program)
     assert process.wait(60) == 128 + signal.SIGTERM
     assert finish(process)[2] == "stopped\n"
+
+
+CHANGED = """
+import experiment, os, signal, sys
+from experiment import program
+
+def main(params):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+    except KeyboardInterrupt as error:
+        raise SystemError("a result with an exception set") from error
+
+sys.argv = ["program.py", "params/wann-gym/CartPole-v0.yaml"]
+program.run_script(experiment.GYM, main, "")
+"""
+
+
+def test_a_signal_that_python_makes_an_error_of_is_a_stop_too(tmp_path):
+    """As where it comes at the very end of a call of a kernel."""
+    program = tmp_path / "program.py"
+    program.write_text(CHANGED)
+    assert run(program) == (128 + signal.SIGTERM, "", "stopped\n")
+
+    def command():
+        raise SystemError("a result with an exception set") from KeyboardInterrupt()
+
+    assert status_of(command) == 130
+    with pytest.raises(SystemError):  # no fault of the environment, which could be ranked last
+        episode(lambda observation, weight: command(), 1.0, 0, Rules("CartPole-v1", {}, 10, True))
+
+
+def test_an_error_that_has_nothing_to_do_with_a_signal_is_none():
+    """Also where it came up while a stop was on its way: a full disk, say, is told."""
+    for error in (SystemError("other"), ValueError()):
+        assert not tells_to_stop(error)
+    full = OSError("full")
+    full.__context__ = KeyboardInterrupt()
+    assert not tells_to_stop(full)
+    assert tells_to_stop(KeyboardInterrupt())
 
 
 # ---- files that cannot be written -----------------------------------------------------------------------------------
