@@ -32,6 +32,17 @@ INITIAL_SPREAD = 0.2  # of CMA-ES's first generation around the tuned shared wei
 PROBES = 200  # inputs by which a network is seen to live
 LR, BATCH_SIZE = 0.01, 256  # of the gradient descent, as in params/wlnn-mnist
 
+# What only one kind of task has: by option, what it is and what it is where it is not given.
+OF_TUNING_EPISODES = {
+    "iterations": ("of CMA-ES", 1000),
+    "candidates": ("of an iteration", 64),
+    "tuning_trials": ("episodes of a candidate", 16),
+}
+OF_TUNING_IMAGES = {
+    "tunings": ("trainings, each with its own batches", 3),
+    "num_epochs": ("epochs of a training", 10),
+}
+
 
 class Row(NamedTuple):
     """One kind of weights, and the reward or accuracy with it."""
@@ -65,19 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--points", type=take.count, default=65, help="shared weights from -2 to 2 (default: %(default)s)"
     )
-    parser.add_argument(
-        "--iterations", type=take.count, default=1000, help="environments: of CMA-ES (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--candidates", type=take.count, default=64, help="environments: of an iteration (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--tuning_trials", type=take.count, default=16, help="environments: episodes of a candidate (default: 16)"
-    )
-    parser.add_argument(
-        "--tunings", type=take.count, default=3, help="images: trainings, each with its own batches (default: 3)"
-    )
-    parser.add_argument("--num_epochs", type=take.count, default=10, help="images: epochs of a training (default: 10)")
+    for name, (what, default) in OF_TUNING_EPISODES.items():
+        parser.add_argument(f"--{name}", type=take.count, help=f"environments: {what} (default: {default})")
+    for name, (what, default) in OF_TUNING_IMAGES.items():
+        parser.add_argument(f"--{name}", type=take.count, help=f"images: {what} (default: {default})")
     parser.add_argument("--num_workers", type=take.count, default=2, help="default: %(default)s")
     parser.add_argument("--seed", type=take.seed, default=0, help="default: %(default)s")
     take.add_destination(parser, "beside the network, NETWORK-evaluation")
@@ -112,16 +114,28 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _settle_task(arguments: argparse.Namespace) -> None:
-    """What is not said follows from the network's file or run. Raises InputError where that says nothing either."""
-    if arguments.env_name or arguments.dataset:
-        return
-    task = task_of(arguments.network)
-    if task is None:
-        raise InputError(f"{arguments.network} does not say what it was evolved for: give --env_name or --dataset")
-    if task in DATASETS:
-        arguments.dataset = task
+    """What is not said follows from the network's file or run, and the tuning's options take their defaults.
+
+    Raises InputError where the file says nothing either, and for an option that the task has no use for.
+    """
+    if not (arguments.env_name or arguments.dataset):
+        task = task_of(arguments.network)
+        if task is None:
+            raise InputError(f"{arguments.network} does not say what it was evolved for: give --env_name or --dataset")
+        if task in DATASETS:
+            arguments.dataset = task
+        else:
+            arguments.env_name = task
+    if arguments.env_name:
+        mine, others, kind = OF_TUNING_EPISODES, (*OF_TUNING_IMAGES, *take.OF_IMAGES, "data_dir"), "images"
     else:
-        arguments.env_name = task
+        mine, others, kind = OF_TUNING_IMAGES, (*OF_TUNING_EPISODES, *take.OF_EPISODES), "environments"
+    for name in others:
+        if getattr(arguments, name) is not None:
+            raise InputError(f"--{name} is for {kind}, and {arguments.env_name or arguments.dataset} is none of them")
+    for name, (_, default) in mine.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, default)
 
 
 # ---- environments ---------------------------------------------------------------------------------------------------

@@ -165,6 +165,24 @@ def test_a_run_says_how_its_images_are_prepared(tmp_path, capsys):
     assert "deskew is 'perhaps'; it must be true or false" in capsys.readouterr().err
 
 
+OTHERS = ("tunings=2", "num_epochs=2", "image_size=8", "deskew=true", "data_dir=data")
+OWN = ("iterations=2", "candidates=2", "tuning_trials=2", "env_kwargs={}", "max_episode_steps=9", "scale_actions=true")
+
+
+@pytest.mark.parametrize(
+    ("task", "option", "kind"),
+    [
+        *[("--env_name=CartPole-v1", option, "images") for option in OTHERS],
+        *[("--dataset=digits", option, "environments") for option in (*OWN, "observation_size=4")],
+    ],
+)
+def test_an_option_that_the_task_has_no_use_for_is_refused(task, option, kind, tmp_path, capsys):
+    evolved(0, 4, 2, 1.0, 0).save(tmp_path / "n.json")
+    assert main(["evaluate", str(tmp_path / "n.json"), task, f"--{option}"]) == 2
+    name, task = option.split("=")[0], task.split("=")[1]
+    assert capsys.readouterr().err.endswith(f"error: --{name} is for {kind}, and {task} is none of them\n")
+
+
 def test_a_run_says_how_its_episodes_go(tmp_path, capsys):
     run = "env_name: CartPole-v1\nenv_kwargs: {sutton_barto_reward: true}\nmax_episode_steps: 7\n"
     (tmp_path / "params.yaml").write_text(run)
