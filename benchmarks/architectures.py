@@ -3,7 +3,7 @@
     python -m benchmarks.architectures RUN...
 
 Takes runs of `params/wlnn-mnist/mnist-*.yaml`, puts their generations into `docs/results/architectures_that_learn.csv`,
-in place of older rows of the same rule and seed, and draws the whole table.
+in place of older rows of the same rule and seed, draws the whole table, and prints means and spreads over the seeds.
 """
 
 import argparse
@@ -17,13 +17,14 @@ from matplotlib.figure import Figure
 
 from analysis import style
 from analysis.__main__ import status_of
-from analysis.compare import value_at
+from analysis.compare import table, value_at
 from analysis.runs import RunFolder
 from evolution.errors import InputError
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 TABLE, PICTURE = DOCS / "results" / "architectures_that_learn.csv", DOCS / "pictures" / "architectures-that-learn.png"
 EVERY = 20  # generations
+SHOWN = ("100", "300", "500", "999")  # of them, in the table of all seeds
 Row = dict[str, str]
 COLUMNS = {
     "champion_train_acc": "champion/acc",
@@ -70,6 +71,26 @@ def merged(old: Iterable[Row], new: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (*_key(row), int(row["generation"])))
 
 
+def text(rows: Iterable[Row]) -> str:
+    """Markdown: mean and standard deviation (n - 1) over the seeds that have come to each of SHOWN."""
+    lines = [["rule", "generation", "seeds", *(name.replace("_", " ") for name in COLUMNS)]]
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row["rule"], row["generation"]), []).append(row)
+    for rule in THESIS:
+        for generation in SHOWN:
+            if (rule, generation) in found:
+                of_seeds = found[rule, generation]
+                cells = [_mean([float(row[name]) for row in of_seeds], 3 if "acc" in name else 1) for name in COLUMNS]
+                lines.append([style.look_of(rule).name, generation, str(len(of_seeds)), *cells])
+    return table(lines)
+
+
+def _mean(values: Sequence[float], digits: int) -> str:
+    spread = f" +- {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.{digits}f}{spread}"
+
+
 def draw(rows: Sequence[Row]) -> Figure:
     """Accuracy in training and connections by generation: a line for each run, a circle for a number of the thesis."""
     figure = style.new_figure(style.PAGE_WIDTH, 2.9)
@@ -102,6 +123,7 @@ def main() -> None:
     style.save_csv(TABLE, list(rows[0]), [list(row.values()) for row in rows])
     with style.style():
         draw(rows).savefig(PICTURE, dpi=style.DPI)
+    print(text(rows))
     print(f"{TABLE.name}: {len(rows)} generations, {len(new)} of them new; {PICTURE.name}")
 
 
