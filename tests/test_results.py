@@ -12,12 +12,19 @@ from pages import ROOT
 from analysis import style
 from benchmarks import architectures
 from learning import LEARNING_RULES
+from networks.reference import SHARED_WEIGHTS
 
 PAGE, FOLDER = ROOT / "docs" / "results.md", ROOT / "docs" / "results"
 ON_EVOLVED = ROOT / "docs" / "rules-on-evolved-networks.md"
 # Of these a table shows means; the tests below compute them. All others are the tables themselves.
 PLACES = {"seed", "seeds", "generation", "generations", "networks", "p_complexity_objective", "value"}  # of a number
-RAW = {"architectures_that_learn", "random_networks_mnist", "random_networks_fashion_mnist", "rules_order"}
+RAW = {
+    "architectures_that_learn",
+    "random_networks_mnist",
+    "random_networks_fashion_mnist",
+    "rules_order",
+    "swingup_curves",
+}
 
 
 def rows_of(name: str) -> list[dict[str, str]]:
@@ -85,6 +92,19 @@ def test_rules_on_evolved_networks(dataset):
         tested, connections = zip(*evolved[full], strict=True)
         beside = [means(others[full, size], 1) for size in ("800", "dense 500")]
         assert cells == [means(tested, 1), f"{np.mean(connections):.0f}", *beside]
+
+
+def test_champions_between_the_weights_that_they_were_selected_at():
+    found = defaultdict(list)
+    for row in rows_of("swingup_curves"):
+        weight = abs(float(row["shared_weight"]))
+        distance = min(abs(weight - value) for value in SHARED_WEIGHTS)
+        kinds = {"the": distance == 0, "0.0625": distance == 0.0625, "all": distance > 0 and weight >= 0.5}
+        for kind in (kind for kind, holds in kinds.items() if holds):
+            found[row["champion"], kind].append(float(row["mean"]))
+    head, *rows = table_with(PAGE, "mean reward at shared weights")
+    for name, *cells in rows:
+        assert cells == [f"{np.mean(found[champion, name.split()[0]]):.0f}" for champion in head[1:]]
 
 
 MEASURES = {
