@@ -1,16 +1,21 @@
 """`python -m benchmarks`: what is missing or unknown is one line."""
 
+import argparse
 import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from genomes import evolved
 from runs import ROOT
 
+from analysis.rewiring import fresh
 from analysis.runs import RunFolder
-from benchmarks import architectures, constants
+from benchmarks import architectures, constants, retrain
+from envs import datasets
 from evolution.errors import InputError
+from networks import reference
 
 
 def test_without_mnist_there_is_one_line(tmp_path):
@@ -98,3 +103,23 @@ def test_the_table_of_architectures_refuses_other_runs(params, tmp_path):
     (tmp_path / "params.yaml").write_text(params)
     with pytest.raises(InputError, match=r"not a run of run-wlnn-mnist\.py on mnist with backprop, "):
         architectures.rows_of(RunFolder(tmp_path))
+
+
+def test_an_architecture_learns_from_other_weights(capsys, monkeypatch, tmp_path):
+    data = datasets.load("digits")
+    monkeypatch.setattr(datasets, "load", lambda *_: data)
+    genome = evolved(0, 64, 10, 0.5, 20, with_weights=True)
+    genome.save(tmp_path / "n.json")
+    copies = [fresh(genome, rng) for rng in np.random.default_rng(3).spawn(2)]
+    values = [reference.neuron_values(copy, data.test_images, copy.weights)[:, 64:74] for copy in copies]
+    before = [outputs.argmax(axis=1) == data.test_labels for outputs in values]
+    command = ["retrain", "backprop", str(tmp_path / "n.json"), "--draws=2", "--seed=3", "--num_epochs=6", "--lr"]
+    monkeypatch.setattr(sys, "argv", [*command, "0.000001", "0.01"])
+    retrain.main()
+    head, _, slow, fast = capsys.readouterr().out.splitlines()
+    assert head == "| rule | learning rate | epoch 1 | epoch 5 |"
+    untrained = f"{np.mean(before):.3f} +- {np.std(np.mean(before, axis=1), ddof=1):.3f}"
+    assert slow == f"| Backpropagation | 1e-06 | {untrained} | {untrained} |"
+    assert float(fast.split(" | ")[3].split()[0]) > 0.6
+    with pytest.raises(argparse.ArgumentTypeError):
+        retrain.draws("1")
