@@ -1,9 +1,10 @@
 """What makes evolutions of architectures that learn stand still: the crowding distance, lucky weights, or chance?
 
 A copied network keeps the weights that it drew, and its result with them; a child draws anew. So a lucky draw is hard
-to beat, by its own children too. Three kinds of evolution tell that apart from the rest: as the program does it; with
-weights drawn anew in every generation, for copies too; and with a random order within fronts, in place of the crowding
-distance. `python -m benchmarks.luck hebbian 0 1 2` runs a rule with these seeds, on MNIST, and prints a row for each.
+to beat, by its own children too. Four kinds of evolution tell that apart from the rest: as the program does it; with
+weights drawn anew in every generation, for copies too; with a random order within fronts, in place of the crowding
+distance; and with a distance that is not divided by the objectives' ranges, as in the thesis's program.
+`python -m benchmarks.luck hebbian 0 1 2` runs a rule with these seeds, on MNIST, and prints a row for each.
 """
 
 import argparse
@@ -32,9 +33,10 @@ from learning.settings import TrainingSettings
 from learning.task import LearningTask
 
 PARAMS = Path(__file__).resolve().parent.parent / "params" / "wlnn-mnist"
-AS_IT_IS, REDRAWN, UNCROWDED = "as it is", "copies draw anew", "no crowding distance"
+AS_IT_IS, REDRAWN, UNCROWDED, RAW = "as it is", "copies draw anew", "no crowding distance", "distance not normalised"
+KINDS = (AS_IT_IS, REDRAWN, UNCROWDED, RAW)
 NUM_GENERATIONS, POPULATION, TOURNAMENT, NUM_EPOCHS = 101, 60, 10, 1
-HEAD = ("rule", "evolution", "seed", "champion, acc", "mean acc", "connections", "longest pause", "luck of the best")
+HEAD = ("rule", "evolution", "seed", "champion", "mean", "connections", "layers", "longest pause", "luck of the best")
 
 
 class Redrawn(LearningTask):
@@ -49,14 +51,23 @@ def redraw(population: Sequence[Genome], rng: np.random.Generator) -> list[Genom
 
 
 @contextmanager
-def uncrowded(seed: int) -> Iterator[None]:
-    """A random order within each front."""
+def distances(kind: str, seed: int) -> Iterator[None]:
+    """The order within each front: random, or by a distance of another kind, or as it is."""
     rng = np.random.default_rng(seed)
 
     def at_random(values: npt.NDArray) -> npt.NDArray:
         return rng.random(len(values))
 
-    with mock.patch.object(ranking, "crowding_distance", at_random):
+    def raw(values: npt.NDArray) -> npt.NDArray:
+        distance = np.zeros(len(values))
+        for objective in values.T:
+            order = np.argsort(objective, kind="stable")
+            distance[order[1:-1]] += objective[order[2:]] - objective[order[:-2]]
+            distance[order[[0, -1]]] = np.inf
+        return distance
+
+    others = {UNCROWDED: at_random, RAW: raw}
+    with mock.patch.object(ranking, "crowding_distance", others[kind]) if kind in others else nullcontext():
         yield
 
 
@@ -87,7 +98,7 @@ def evolve(rule: str, kind: str, seed: int) -> list[str]:
         workers=Workers(1),
     )
     improved = [0]
-    with uncrowded(seed) if kind == UNCROWDED else nullcontext():
+    with distances(kind, seed):
         state = _last(generations(task, settings), improved)
     pauses = np.diff([*improved, NUM_GENERATIONS - 1])
     champion = state.champion
@@ -95,7 +106,8 @@ def evolve(rule: str, kind: str, seed: int) -> list[str]:
     values = [champion.values["acc"], float(np.nanmean(state.fitness.values["acc"]))]
     row = [rule, kind, str(seed), *(f"{value:.3f}" for value in values)]
     connections = float(np.mean([genome.num_connections for genome in state.population]))
-    return [*row, f"{connections:.0f}", str(pauses.max()), f"{luck(task, state, seed):.3f}"]
+    layers = float(np.mean([genome.num_layers for genome in state.population]))
+    return [*row, f"{connections:.0f}", f"{layers:.1f}", str(pauses.max()), f"{luck(task, state, seed):.3f}"]
 
 
 def _last(states: Iterator[State], improved: list[int]) -> State:
@@ -121,10 +133,11 @@ def main() -> None:
         "rule", choices=[file.stem.removeprefix("mnist-") for file in sorted(PARAMS.glob("mnist-*.yaml"))]
     )
     parser.add_argument("seeds", type=take.seed, nargs="+")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="of evolution (default: all)")
     given = parser.parse_args()
     print(f"| {' | '.join(HEAD)} |\n|{' --- |' * len(HEAD)}")
     for seed in given.seeds:
-        for kind in (AS_IT_IS, REDRAWN, UNCROWDED):
+        for kind in given.kinds:
             print(f"| {' | '.join(evolve(given.rule, kind, seed))} |", flush=True)
 
 
