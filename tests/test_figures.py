@@ -91,6 +91,22 @@ def test_params_that_are_no_runs_are_refused(content, tmp_path):
         RunFolder(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("params", "options", "message"),
+    [
+        (WLNN, "--only evolution --draws 3", "--draws is for the figure mutated; drawn here: evolution"),
+        (WLNN, "--only mutated --keep_weights", "--keep_weights is for the figure learning-curves; drawn"),
+        (WANN, "--generations 3", "--generations is for the figure learning-curves; drawn here: degrees, wann-curves"),
+        (WANN, "--data_dir x", "--data_dir is for the figure learning-curves and mutated; drawn here: degrees, wann-"),
+    ],
+)
+def test_an_option_that_no_figure_has_a_use_for_is_refused(params, options, message, tmp_path, capsys):
+    assert draw(made(tmp_path / "run", params, {}), *options.split()) == 2
+    assert message in capsys.readouterr().err
+    assert draw(tmp_path / "run", "--only", "mutated", "--draws", "3") == 2
+    assert "--draws" not in capsys.readouterr().err
+
+
 @given(st.integers(0, 10**5))
 def test_degree_bins_cover_every_degree_once(largest):
     edges = degrees.degree_bins(largest)

@@ -35,6 +35,16 @@ FIGURES = {
     "wann-curves": Entry("analysis.figures.wann_curves:draw", ("agnostic",)),
     "measures": Entry("analysis.figures.measures:draw", ("learning", "training")),
 }
+# The options that only some figures have a use for; figures of one's own may use all.
+USED_BY = {
+    "generations": ("learning-curves",),
+    "networks": ("learning-curves",),
+    "keep_weights": ("learning-curves",),
+    "num_epochs": ("learning-curves",),
+    "random_networks": ("mutated",),
+    "draws": ("mutated",),
+    "data_dir": ("learning-curves", "mutated"),
+}
 FORBIDDEN = re.compile(r"[^\w.-]+")  # in the names of files
 
 
@@ -100,6 +110,8 @@ def main(arguments: argparse.Namespace) -> None:
     wanted = {name: function_of(name) for name in arguments.only or FIGURES}
     to = arguments.to or (runs[0].path / "figures" if len(runs) == 1 else Path("out/figures"))
     take.check_writable(to)
+    there = {run.kind for run in runs}
+    check_options(arguments, arguments.only or [name for name, entry in FIGURES.items() if there & set(entry.kinds)])
     missed: list[str] = []
     asked = 0
     for task in dict.fromkeys(run.task for run in runs):
@@ -122,6 +134,17 @@ def main(arguments: argparse.Namespace) -> None:
         raise InputError(f"nothing is drawn: {'; '.join(missed)}")
     if missed:
         print("Not drawn:", *missed, sep="\n  ")
+
+
+def check_options(arguments: argparse.Namespace, names: Sequence[str]) -> None:
+    """Raise InputError for an option that none of the figures to be drawn has a use for."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    for option, figures in USED_BY.items():
+        used = any(name in figures or name not in FIGURES for name in names)
+        if not used and getattr(arguments, option) != parser.get_default(option):
+            drawn = f"; drawn here: {', '.join(names)}" if names else ""
+            raise InputError(f"--{option} is for the figure {' and '.join(figures)}{drawn}")
 
 
 def write(made: Drawn, folder: Path, name: str) -> None:
