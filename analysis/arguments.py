@@ -4,7 +4,7 @@ import argparse
 import math
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,19 @@ def of_task(arguments: argparse.Namespace, task: str, names: Sequence[str]) -> d
         elif near.get(name) is not None:
             found[name] = parameter.check(near[name], f"params.yaml beside {arguments.network}")
     return found
+
+
+def settle(arguments: argparse.Namespace, defaults: Mapping[str, Any], unused: Sequence[str], why: str) -> None:
+    """Options that were not given, and so are None, take their defaults.
+
+    Raises InputError for one of the `unused` that was given: it would have no effect; `why` says so.
+    """
+    for name in unused:
+        if getattr(arguments, name) is not None:
+            raise InputError(f"--{name} {why}")
+    for name, default in defaults.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, default)
 
 
 def add_data_dir(parser: argparse.ArgumentParser) -> None:

@@ -130,12 +130,8 @@ def _settle_task(arguments: argparse.Namespace) -> None:
         mine, others, kind = OF_TUNING_EPISODES, (*OF_TUNING_IMAGES, *take.OF_IMAGES, "data_dir"), "images"
     else:
         mine, others, kind = OF_TUNING_IMAGES, (*OF_TUNING_EPISODES, *take.OF_EPISODES), "environments"
-    for name in others:
-        if getattr(arguments, name) is not None:
-            raise InputError(f"--{name} is for {kind}, and {arguments.env_name or arguments.dataset} is none of them")
-    for name, (_, default) in mine.items():
-        if getattr(arguments, name) is None:
-            setattr(arguments, name, default)
+    why = f"is for {kind}, and {arguments.env_name or arguments.dataset} is none of them"
+    take.settle(arguments, {name: default for name, (_, default) in mine.items()}, others, why)
 
 
 # ---- environments ---------------------------------------------------------------------------------------------------

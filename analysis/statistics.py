@@ -42,6 +42,12 @@ def summarise(values: Sequence[float] | Array) -> Summary:
     return Summary(len(x), float(x.mean()), std, *_interval(_mean, x))
 
 
+def mean_and_spread(values: Sequence[float] | Array, digits: int = 3) -> str:
+    """As "0.912 +- 0.006", the standard deviation with n - 1; the mean alone of one value."""
+    spread = f" +- {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.{digits}f}{spread}"
+
+
 @dataclass(frozen=True)
 class Difference:
     """How two groups differ: first minus second."""

@@ -19,6 +19,7 @@ from analysis import style
 from analysis.__main__ import status_of
 from analysis.compare import table, value_at
 from analysis.runs import RunFolder
+from analysis.statistics import mean_and_spread
 from evolution.errors import InputError
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -81,14 +82,10 @@ def text(rows: Iterable[Row]) -> str:
         for generation in SHOWN:
             if (rule, generation) in found:
                 of_seeds = found[rule, generation]
-                cells = [_mean([float(row[name]) for row in of_seeds], 3 if "acc" in name else 1) for name in COLUMNS]
+                values = {name: [float(row[name]) for row in of_seeds] for name in COLUMNS}
+                cells = [mean_and_spread(each, 3 if "acc" in name else 1) for name, each in values.items()]
                 lines.append([style.look_of(rule).name, generation, str(len(of_seeds)), *cells])
     return table(lines)
-
-
-def _mean(values: Sequence[float], digits: int) -> str:
-    spread = f" +- {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.{digits}f}{spread}"
 
 
 def draw(rows: Sequence[Row]) -> Figure:

@@ -58,13 +58,9 @@ def distances(kind: str, seed: int) -> Iterator[None]:
     def at_random(values: npt.NDArray) -> npt.NDArray:
         return rng.random(len(values))
 
-    def raw(values: npt.NDArray) -> npt.NDArray:
-        distance = np.zeros(len(values))
-        for objective in values.T:
-            order = np.argsort(objective, kind="stable")
-            distance[order[1:-1]] += objective[order[2:]] - objective[order[:-2]]
-            distance[order[[0, -1]]] = np.inf
-        return distance
+    def raw(values: npt.NDArray, normalised=ranking.crowding_distance) -> npt.NDArray:
+        ranges = [np.ptp(objective) or 1.0 for objective in values.T]
+        return sum(normalised(values[:, [k]]) * extent for k, extent in enumerate(ranges))
 
     others = {UNCROWDED: at_random, RAW: raw}
     with mock.patch.object(ranking, "crowding_distance", others[kind]) if kind in others else nullcontext():

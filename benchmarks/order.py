@@ -20,6 +20,7 @@ from analysis import style, turning
 from analysis.__main__ import status_of
 from analysis.compare import table, value_at
 from analysis.runs import RunFolder
+from analysis.statistics import mean_and_spread
 from evolution.errors import InputError
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results"
@@ -54,7 +55,7 @@ def text(dataset: str, evolved: Accuracies, others: Mapping[str, Accuracies]) ->
     rules = sorted(evolved, key=lambda rule: -float(np.mean(evolved[rule])))
     columns = [evolved, *(others[kind] for kind in KINDS)]
     lines = [["rule", "evolved", *KINDS.values()]]
-    lines += [[rule, *(f"{np.mean(c[rule]):.3f} +- {np.std(c[rule], ddof=1):.3f}" for c in columns)] for rule in rules]
+    lines += [[rule, *(mean_and_spread(column[rule]) for column in columns)] for rule in rules]
     said = [f"{dataset}, {min(len(evolved[rule]) for rule in rules)} runs a rule", table(lines)]
     ours = [np.array(evolved[rule]) for rule in rules]
     for kind, name in KINDS.items():

@@ -20,6 +20,7 @@ from analysis.compare import table
 from analysis.random_networks import read_rule_params
 from analysis.rewiring import fresh
 from analysis.runs import learning_task
+from analysis.statistics import mean_and_spread
 from envs import datasets
 from envs.datasets import Dataset
 from evolution.genome import Genome
@@ -44,8 +45,7 @@ def main() -> None:
     shown = [epoch for epoch in SHOWN if epoch <= given.num_epochs]
     lines = [["rule", "learning rate", *(f"epoch {epoch}" for epoch in shown)]]
     for lr, curves in accuracies(genome, dataset, given):
-        cells = [f"{np.mean(of_epoch):.3f} +- {np.std(of_epoch, ddof=1):.3f}" for of_epoch in curves.T[shown]]
-        lines.append([style.look_of(given.rule).name, f"{lr:g}", *cells])
+        lines.append([style.look_of(given.rule).name, f"{lr:g}", *map(mean_and_spread, curves.T[shown])])
     print(table(lines), end="")
 
 

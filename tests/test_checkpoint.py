@@ -218,6 +218,28 @@ def test_a_period_bounds_how_often_and_the_end_is_kept(tmp_path, run, error):
     assert found(tmp_path) == (3, 0)
 
 
+def test_a_full_disk_at_a_stop_is_told_and_after_another_error_is_not(run, monkeypatch):
+    """The stop may be what Python makes of a signal at the end of a kernel's call."""
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    changed = SystemError("a result with an exception set")
+    changed.__cause__ = KeyboardInterrupt()
+    for error, told in (
+        (KeyboardInterrupt(), True),
+        (changed, True),
+        (RunError("first"), False),
+        (SystemError(), False),
+    ):
+        keeper = Checkpoints(run, EVOLUTION, period=3600)
+        with pytest.raises(OSError if told else type(error)), monkeypatch.context() as patched, keeper:  # noqa: PT012
+            for newest in states(1, 2):
+                keeper(newest)
+            patched.setattr(os, "fsync", full)
+            raise error
+
+
 def test_a_checkpoint_comes_after_the_files_whose_lengths_it_holds(tmp_path, keeper, monkeypatch):
     """Else they could be shorter than it says after a power failure."""
     order = []

@@ -12,11 +12,15 @@ import sys
 import termios
 from pathlib import Path
 
+import gymnasium
+import numpy as np
 import pytest
+from genomes import evolved
 from runs import ENVIRONMENT, MADE_RUN, ROOT, assert_same, finish, generations, log, members, run, start, wait_until
 
 from analysis.__main__ import status_of
-from envs.gym_task import Rules, episode
+from analysis.film import Player
+from envs.gym_task import Rules, episode, make
 from evolution import checkpoint
 from evolution.errors import InputError
 from evolution.system import tells_to_stop
@@ -161,18 +165,25 @@ program.run_script(experiment.GYM, main, "")
 """
 
 
-def test_a_signal_that_python_makes_an_error_of_is_a_stop_too(tmp_path):
+def test_a_signal_that_python_makes_an_error_of_is_a_stop_too(tmp_path, monkeypatch):
     """As where it comes at the very end of a call of a kernel."""
     program = tmp_path / "program.py"
     program.write_text(CHANGED)
     assert run(program) == (128 + signal.SIGTERM, "", "stopped\n")
 
-    def command():
+    def command(*_, **__):
         raise SystemError("a result with an exception set") from KeyboardInterrupt()
 
     assert status_of(command) == 130
     with pytest.raises(SystemError):  # no fault of the environment, which could be ranked last
-        episode(lambda observation, weight: command(), 1.0, 0, Rules("CartPole-v1", {}, 10, True))
+        episode(command, 1.0, 0, Rules("CartPole-v1", {}, 10, True))
+    player = Player(evolved(0, 4, 2), np.ones(8), "CartPole-v1", 0, 10)
+    player.policy = command
+    with pytest.raises(SystemError):
+        list(player.frames())
+    monkeypatch.setattr(gymnasium, "make", command)
+    with pytest.raises(SystemError):
+        make("CartPole-v1")
 
 
 def test_an_error_that_has_nothing_to_do_with_a_signal_is_none():

@@ -16,8 +16,8 @@ from networks.reference import SHARED_WEIGHTS
 
 PAGE, FOLDER = ROOT / "docs" / "results.md", ROOT / "docs" / "results"
 ON_EVOLVED = ROOT / "docs" / "rules-on-evolved-networks.md"
-# Of these a table shows means; the tests below compute them. All others are the tables themselves.
 PLACES = {"seed", "seeds", "generation", "generations", "networks", "p_complexity_objective", "value"}  # of a number
+# Of these a table shows means; the tests below compute them. All others are the tables themselves.
 RAW = {
     "architectures_that_learn",
     "random_networks_mnist",

@@ -9,7 +9,7 @@ import argparse
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from analysis import arguments as take
 from analysis import style
@@ -35,15 +35,15 @@ FIGURES = {
     "wann-curves": Entry("analysis.figures.wann_curves:draw", ("agnostic",)),
     "measures": Entry("analysis.figures.measures:draw", ("learning", "training")),
 }
-# The options that only some figures have a use for; figures of one's own may use all.
-USED_BY = {
-    "generations": ("learning-curves",),
-    "networks": ("learning-curves",),
-    "keep_weights": ("learning-curves",),
-    "num_epochs": ("learning-curves",),
-    "random_networks": ("mutated",),
-    "draws": ("mutated",),
-    "data_dir": ("learning-curves", "mutated"),
+# The options that only some figures have a use for, and their defaults; figures of one's own may use all.
+OPTIONS: dict[str, tuple[tuple[str, ...], Any]] = {
+    "generations": (("learning-curves",), None),
+    "networks": (("learning-curves",), 20),
+    "keep_weights": (("learning-curves",), False),
+    "num_epochs": (("learning-curves",), 10),
+    "random_networks": (("mutated",), Path("out/random-networks/random_networks.csv")),
+    "draws": (("mutated",), 5),
+    "data_dir": (("learning-curves", "mutated"), None),
 }
 FORBIDDEN = re.compile(r"[^\w.-]+")  # in the names of files
 
@@ -57,6 +57,7 @@ def function_of(name: str) -> Callable[[Sequence[Group], argparse.Namespace], Dr
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    default = {option: value for option, (_, value) in OPTIONS.items()}
     parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run's folder")
     parser.add_argument(
         "--to", type=Path, metavar="FOLDER", help="default: RUN/figures of one run, out/figures of several"
@@ -76,22 +77,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--networks",
         type=take.count,
-        default=20,
-        help="learning-curves: of a generation and run (default: %(default)s)",
+        help=f"learning-curves: of a generation and run (default: {default['networks']})",
     )
     parser.add_argument(
-        "--keep_weights", action="store_true", help="learning-curves: from the saved weights, not from fresh ones"
+        "--keep_weights",
+        action="store_true",
+        default=None,
+        help="learning-curves: from the saved weights, not from fresh ones",
     )
     parser.add_argument(
         "--random_networks",
         type=Path,
-        default=Path("out/random-networks/random_networks.csv"),
-        help="mutated: what the command random-networks wrote (default: %(default)s)",
+        help=f"mutated: what the command random-networks wrote (default: {default['random_networks']})",
     )
     parser.add_argument(
-        "--draws", type=take.count, default=5, help="mutated: trainings of a champion from fresh weights (default: 5)"
+        "--draws",
+        type=take.count,
+        help=f"mutated: trainings of a champion from fresh weights (default: {default['draws']})",
     )
-    parser.add_argument("--num_epochs", type=take.count, default=10, help="learning-curves (default: %(default)s)")
+    parser.add_argument("--num_epochs", type=take.count, help=f"learning-curves (default: {default['num_epochs']})")
     take.add_data_dir(parser)
     parser.add_argument("--num_workers", type=take.count, default=2, help="threads (default: %(default)s)")
     parser.add_argument("--seed", type=take.seed, default=0, help="decides fresh weights and batches (default: 0)")
@@ -111,7 +115,7 @@ def main(arguments: argparse.Namespace) -> None:
     to = arguments.to or (runs[0].path / "figures" if len(runs) == 1 else Path("out/figures"))
     take.check_writable(to)
     there = {run.kind for run in runs}
-    check_options(arguments, arguments.only or [name for name, entry in FIGURES.items() if there & set(entry.kinds)])
+    settle_options(arguments, arguments.only or [name for name, entry in FIGURES.items() if there & set(entry.kinds)])
     missed: list[str] = []
     asked = 0
     for task in dict.fromkeys(run.task for run in runs):
@@ -136,15 +140,12 @@ def main(arguments: argparse.Namespace) -> None:
         print("Not drawn:", *missed, sep="\n  ")
 
 
-def check_options(arguments: argparse.Namespace, names: Sequence[str]) -> None:
-    """Raise InputError for an option that none of the figures to be drawn has a use for."""
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    for option, figures in USED_BY.items():
-        used = any(name in figures or name not in FIGURES for name in names)
-        if not used and getattr(arguments, option) != parser.get_default(option):
-            drawn = f"; drawn here: {', '.join(names)}" if names else ""
-            raise InputError(f"--{option} is for the figure {' and '.join(figures)}{drawn}")
+def settle_options(arguments: argparse.Namespace, names: Sequence[str]) -> None:
+    """Give OPTIONS their defaults. Raises InputError for one that none of the figures to be drawn has a use for."""
+    for option, (figures, default) in OPTIONS.items():
+        unused = [] if any(name in figures or name not in FIGURES for name in names) else [option]
+        why = f"is for the figure {' and '.join(figures)}; drawn here: {', '.join(names)}"
+        take.settle(arguments, {option: default}, unused, why)
 
 
 def write(made: Drawn, folder: Path, name: str) -> None:
