@@ -25,6 +25,7 @@ from envs import datasets
 from envs.datasets import Dataset
 from evolution.genome import Genome
 from evolution.workers import Workers
+from experiment.parameters import declared
 from learning import LEARNING_RULES
 
 SHOWN = (1, 5, 10, 20, 50, 100)  # epochs
@@ -34,12 +35,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rule", choices=tuple(LEARNING_RULES))
     take.add_network(parser)
-    parser.add_argument("--lr", type=take.number, nargs="+", default=[0.01], help="default: 0.01")
+    parser.add_argument("--lr", nargs="+", default=["0.01"], help="learning rates (default: 0.01)")
     parser.add_argument("--num_epochs", type=take.count, default=10, help="default: %(default)s")
     parser.add_argument("--draws", type=draws, default=5, help="copies with weights of their own (default: 5)")
     take.add_data_dir(parser)
     parser.add_argument("--seed", type=take.seed, default=0, help="decides weights, feedback and batches (default: 0)")
     given = parser.parse_args()
+    given.lr = [declared()["lr"].parse(text, "--lr") for text in given.lr]
     genome, dataset = Genome.load(given.network), datasets.load("mnist", given.data_dir)
     take.check_sizes(genome, dataset.train_images.shape[1], int(dataset.train_labels.max()) + 1, "mnist")
     shown = [epoch for epoch in SHOWN if epoch <= given.num_epochs]

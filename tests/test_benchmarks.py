@@ -123,3 +123,7 @@ def test_an_architecture_learns_from_other_weights(capsys, monkeypatch, tmp_path
     assert float(fast.split(" | ")[3].split()[0]) > 0.6
     with pytest.raises(argparse.ArgumentTypeError):
         retrain.draws("1")
+    for wrong in ("-1", "0", "nan", "x"):
+        monkeypatch.setattr(sys, "argv", [*command, wrong])
+        with pytest.raises(InputError, match=r"^--lr: lr is .*; it must be a number, above 0"):
+            retrain.main()
