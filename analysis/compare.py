@@ -117,8 +117,8 @@ def main(arguments: argparse.Namespace) -> None:
     published = published_table(runs, study)
     if published:
         text += "\n" + published
-    print(text, flush=True)
-    write(found, text, path)
+    with style.shown(text + "\n"):
+        write(found, text, path)
     print(f"{path}.md, .csv, -pairs.csv, -runs.csv, .png, .svg")
 
 

@@ -91,13 +91,13 @@ def main(arguments: argparse.Namespace) -> None:
     results = [result for run in runs for result in train(run, arguments, workers)]
     rows = summarise_kinds(results)
     text = markdown(rows, results)
-    print(text, flush=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path.with_name(path.name + ".md"), text)
-    style.save_csv(path.with_name(path.name + ".csv"), *table_rows(rows))
-    style.save_csv(path.with_name(path.name + "-networks.csv"), *network_rows(results))
-    with style.style():
-        style.save(figure(rows, results), path)
+    with style.shown(text + "\n"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path.with_name(path.name + ".md"), text)
+        style.save_csv(path.with_name(path.name + ".csv"), *table_rows(rows))
+        style.save_csv(path.with_name(path.name + "-networks.csv"), *network_rows(results))
+        with style.style():
+            style.save(figure(rows, results), path)
     print(f"{path}.md, .csv, -networks.csv, .png, .svg")
 
 

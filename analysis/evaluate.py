@@ -102,14 +102,14 @@ def main(arguments: argparse.Namespace) -> None:
     finally:
         workers.close()
     text = table(found)
-    print(text, end="", flush=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path.with_name(path.name + ".md"), text)
-    style.save_csv(path.with_name(path.name + ".csv"), Row._fields, found.rows)
-    curve = zip(found.shared.tolist(), found.means.tolist(), found.stds.tolist(), strict=True)
-    style.save_csv(path.with_name(path.name + "-curve.csv"), ("shared_weight", "mean", "std"), curve)
-    with style.style():
-        style.save(figure(found, arguments.env_name or arguments.dataset), path)
+    with style.shown(text):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path.with_name(path.name + ".md"), text)
+        style.save_csv(path.with_name(path.name + ".csv"), Row._fields, found.rows)
+        curve = zip(found.shared.tolist(), found.means.tolist(), found.stds.tolist(), strict=True)
+        style.save_csv(path.with_name(path.name + "-curve.csv"), ("shared_weight", "mean", "std"), curve)
+        with style.style():
+            style.save(figure(found, arguments.env_name or arguments.dataset), path)
     print(f"{path}.csv, .md, .png, .svg, {path.name}-curve.csv")
 
 

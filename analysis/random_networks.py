@@ -98,10 +98,12 @@ def main(arguments: argparse.Namespace) -> None:
         results = measure(arguments)
         orders = turning.orders_of(cells(results))
         text = table(results, arguments.dataset) + (f"\n{turning.text(orders)}" if orders else "")
-        print(text, end="", flush=True)
-        write_atomically(folder / "random_networks.md", text)
-        with style.style():
-            style.save(figure(results), folder / "random_networks")
+        with style.shown(text):
+            write_atomically(folder / "random_networks.md", text)
+            with style.style():
+                style.save(figure(results), folder / "random_networks")
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise RunError(f"{error.filename or folder}: cannot be written ({error.strerror or error})") from None
     print(f"{folder}/random_networks.csv, .md, .png, .svg")

@@ -236,6 +236,22 @@ def save(figure: Figure, path: Path) -> list[Path]:
     return paths
 
 
+@contextmanager
+def shown(text: str) -> Iterator[None]:
+    """Print a result before the block writes its files: neither a full disk nor a console that is gone loses it.
+
+    Where it could not be printed, the OSError is raised after the block.
+    """
+    failed = None
+    try:
+        print(text, end="", flush=True)
+    except OSError as error:
+        failed = error
+    yield
+    if failed is not None:
+        raise failed
+
+
 def save_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
     """Write a table; floats with six significant digits."""
     content = io.StringIO()

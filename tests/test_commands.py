@@ -1,5 +1,6 @@
 """What all commands of `python -m analysis` share: networks by name, guesses, numbers, destinations, any backend."""
 
+import io
 import os
 import subprocess
 import sys
@@ -167,7 +168,17 @@ def test_a_place_that_cannot_be_written_is_seen_first(command, things, monkeypat
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["evaluate", "compare", "controls", "figures", "random-networks"])
+# The commands that print a table and write files, and what lets them end soon.
+SMALL = {
+    "evaluate": ["--trials=2", "--points=3", "--iterations=1", "--candidates=2", "--tuning_trials=1"],
+    "compare": [],
+    "controls": ["--draws=2", "--num_epochs=1", "--num_workers=1"],
+    "figures": ["--only", "degrees"],
+    "random-networks": ["--sizes", "20", "--networks=2", "--num_epochs=1", "--rules", "backprop"],
+}
+
+
+@pytest.mark.parametrize("command", SMALL)
 def test_tables_are_printed_before_files_are_written(command, things, monkeypatch, capsys):
     """Hours of computing are not lost because the disk is full in the end."""
 
@@ -180,17 +191,33 @@ def test_tables_are_printed_before_files_are_written(command, things, monkeypatc
     for module in ("evaluate", "compare", "controls", "figures", "random_networks"):
         keep = lambda path, content: (written if path.suffix in (".csv", ".yaml") else full)(path, content)  # noqa: E731
         monkeypatch.setattr(f"analysis.{module}.write_atomically", keep)
-    small = {
-        "evaluate": ["--trials=2", "--points=3", "--iterations=1", "--candidates=2", "--tuning_trials=1"],
-        "controls": ["--draws=2", "--num_epochs=1", "--num_workers=1"],
-        "figures": ["--only", "degrees"],
-        "random-networks": ["--sizes", "20", "--networks=2", "--num_epochs=1", "--rules", "backprop"],
-    }
     given = [str(things / part) if (things / part).exists() else part for part in COMMANDS[command][0]]
-    assert main([command, *given, *small.get(command, ()), "--to", str(things / "a")]) == 1
+    assert main([command, *given, *SMALL[command], "--to", str(things / "a")]) == 1
     found = capsys.readouterr()
     assert "| --- |" in found.out  # a table in Markdown
     assert "No space left on device" in found.err
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), BrokenPipeError(32, "Broken pipe")])
+@pytest.mark.parametrize("command", SMALL)
+def test_files_are_written_whatever_becomes_of_the_console(command, error, things, monkeypatch, capsys):
+    """Hours of computing are not lost either because the output was full, or led to `head`."""
+
+    console = (things / "console").open("w")  # whose descriptor is led elsewhere after a broken pipe
+
+    class Broken(io.StringIO):
+        fileno = console.fileno
+
+        def write(self, text):
+            raise error
+
+    monkeypatch.setattr(sys, "stdout", Broken())
+    given = [str(things / part) if (things / part).exists() else part for part in COMMANDS[command][0]]
+    (things / "to").mkdir()
+    status = main([command, *given, *SMALL[command], "--to", str(things / "to")])
+    assert status == (0 if isinstance(error, BrokenPipeError) else 1)
+    assert ("No space left on device" in capsys.readouterr().err) == (status == 1)
+    assert {".png", ".csv"} <= {file.suffix for file in (things / "to").iterdir()}
 
 
 def test_an_ending_that_is_anothers_is_said(tmp_path, capsys):

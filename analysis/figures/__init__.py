@@ -132,8 +132,8 @@ def main(arguments: argparse.Namespace) -> None:
             except NothingToDraw as reason:
                 missed.append(f"{name} of {task}: {reason}")
                 continue
-            print(table(made.table), end="", flush=True)
-            write(made, to, FORBIDDEN.sub("-", f"{name}-{task}"))
+            with style.shown(table(made.table)):
+                write(made, to, FORBIDDEN.sub("-", f"{name}-{task}"))
     if len(missed) == asked:
         raise InputError(f"nothing is drawn: {'; '.join(missed)}")
     if missed:
