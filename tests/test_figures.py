@@ -268,8 +268,10 @@ def test_champions_stand_beside_the_mutated(learned, tmp_path, capsys):
     csv_file = tmp_path / "random/random_networks.csv"
     random = ("random-networks", "--dataset", "digits", "--networks", "2", "--num_epochs", "1", "--sizes", "60")
     assert main([*random, "--rules", "backprop", "--to", str(csv_file.parent)]) == 0
+    capsys.readouterr()
     given = ("--only", "mutated", "--draws", 3, "--random_networks", csv_file, "--to", tmp_path / "to")
     assert draw(folder, *given) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/to/mutated-digits.png, .svg, .csv\n"  # it has no table
     rows = table(tmp_path / "to/mutated-digits.csv")
     by_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("mutated", "evolved")}
     assert [row["test_acc"] for row in by_kind["mutated"]] == [
@@ -277,7 +279,6 @@ def test_champions_stand_beside_the_mutated(learned, tmp_path, capsys):
     ]
     assert [int(row["connections"]) for row in by_kind["evolved"]] == [networks[3].num_connections] * 3
     assert len({row["test_acc"] for row in by_kind["evolved"]}) > 1  # each draw has weights of its own
-    capsys.readouterr()
     (csv_file.parent / "settings.yaml").write_text("dataset: mnist\nnum_epochs: 1\nseed: 0\n")
     assert draw(folder, *given) == 2
     assert "is of mnist, the runs are of digits" in capsys.readouterr().err
