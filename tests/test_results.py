@@ -20,10 +20,16 @@ PLACES = {"seed", "seeds", "generation", "generations", "networks", "p_complexit
 # Of these a table shows means; the tests below compute them. All others are the tables themselves.
 RAW = {
     "architectures_that_learn",
+    "degrees",
+    "degrees_table",
+    "evolution",
+    "learning_curves",
+    "mutated",
     "random_networks_mnist",
     "random_networks_fashion_mnist",
     "rules_order",
     "swingup_curves",
+    "swingup_generations",
 }
 
 
@@ -128,6 +134,18 @@ def test_architectures_that_learn():
             if cell:
                 assert cell == f"{float(found[rules[rule], generation][column]):.{digits}f}", (measure, generation)
     assert architectures.text(rows_of("architectures_that_learn")) in PAGE.read_text("utf-8")
+
+
+def test_architectures_learn_from_fresh_weights():
+    found = {
+        (row["experiment"], row["generation"]): f"{float(row['test_acc_mean']):.3f} +- {float(row['test_acc_std']):.3f}"
+        for row in rows_of("learning_curves")
+        if row["epoch"] == "10"
+    }
+    _, *rows = table_with(PAGE, "test accuracy after ten epochs from fresh weights")
+    assert len(rows) == len(architectures.THESIS)
+    for rule, *cells in rows:
+        assert cells == [found[rule, generation] for generation in ("0", "100", "300")]
 
 
 def test_what_the_champions_get_from_their_own_weights():
