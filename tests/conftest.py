@@ -1,10 +1,13 @@
 """How the tests run: on one thread each, without a screen, and the files that take longest first."""
 
 import os
+import sys
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # some hundred processes are started: each would compile all modules
+sys.dont_write_bytecode = False
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 # Then two processes end at about the same time. The first compiles the walker, the second meanwhile the learning rules.

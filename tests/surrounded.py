@@ -18,7 +18,7 @@ SCRIPTS = {
     "one": ("run-wlnn-mnist-no-evolution", "mnist-backprop", "--dataset=digits", "--num_inputs=64", "--num_epochs=1",
             "--seed=1"),
 }  # fmt: skip
-LIBRARIES = ("numba", "torch._dynamo", "gymnasium", "tensorboardX", "joblib", "analysis.style")
+LIBRARIES = ("numba", "torch._dynamo", "gymnasium", "tensorboardX", "joblib", "analysis.style", "scipy.optimize")
 
 
 def run(script: str, params: str, *arguments: str) -> None:
