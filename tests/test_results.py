@@ -160,6 +160,21 @@ def test_what_the_champions_get_from_their_own_weights():
         assert own == means(found[rule, seed], 1)
 
 
+def test_the_walkers_seeds():
+    found = defaultdict(list)
+    for row in rows_of("walker"):
+        for measure in ("best_mean_over_weights", "best_weight", "connections_mean"):
+            found[row["generation"], measure].append(float(row[measure]))
+    head, *_, spreads, connections = table_with(PAGE, "", "published", "generation 20")
+    for generation, spread, sizes in zip(head[2:], spreads[2:], connections[2:], strict=True):
+        mean, best, size = (
+            found[generation.split()[-1], m] for m in ("best_mean_over_weights", "best_weight", "connections_mean")
+        )
+        assert len(mean) == 5
+        assert spread == ", ".join(f"{np.mean(v):.0f} +- {np.std(v, ddof=1):.0f}" for v in (mean, best))
+        assert sizes == ", ".join(f"{value:.0f}" for value in size)
+
+
 def section_with(link: str) -> str:
     """The part below one heading, of any level, that links to a file."""
     for page in (PAGE, ON_EVOLVED):
