@@ -24,6 +24,7 @@ RAW = {
     "degrees_table",
     "evolution",
     "learning_curves",
+    "mnist_wann_generations",
     "mutated",
     "random_networks_mnist",
     "random_networks_fashion_mnist",
