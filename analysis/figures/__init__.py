@@ -132,7 +132,7 @@ def main(arguments: argparse.Namespace) -> None:
             except NothingToDraw as reason:
                 missed.append(f"{name} of {task}: {reason}")
                 continue
-            with style.shown(table(made.table) if made.table else ""):
+            with style.shown(table(made.table)):
                 write(made, to, FORBIDDEN.sub("-", f"{name}-{task}"))
     if len(missed) == asked:
         raise InputError(f"nothing is drawn: {'; '.join(missed)}")

@@ -185,7 +185,9 @@ def lightened(colour: str, share: float) -> str:
 
 
 def table(rows: Sequence[TableRow]) -> str:
-    """Markdown: a line for each quantity, a column for each experiment."""
+    """Markdown: a line for each quantity, a column for each experiment; no text where there are no rows."""
+    if not rows:
+        return ""
     experiments = {
         row.experiment: f"{row.experiment}, {row.networks} network{'s' * (row.networks > 1)}" for row in rows
     }
